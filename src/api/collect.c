@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fills struct tide_stats from the arena, the heaps and the keeper: the one place that looks
+ * at everything. A snapshot taken while other threads go on: each figure is read without tearing,
+ * sums may be off by what happened meanwhile. Blocks in other threads' bins count as used.
+ */
+#include "api/foreign.h"
+#include "api/stats.h"
+#include "heap/heap.h"
+#include "heap/report.h"
+#include "keeper/keeper.h"
+#include "os/os.h"
+
+/* Blocks of a bin, when it is the caller's to walk. */
+static uint32_t
+bin_length(const sink_t *bin)
+{
+    uint32_t n = 0;
+
+    for (const block_t *b = bin->head; b != &list_end && block_is_linked(b, heap_guard);
+         b = b->next) {
+        n++;
+    }
+    return n;
+}
+
+static uint64_t
+span_live(const span_t *span)
+{
+    uint64_t word = atomic_load_relaxed(&span->remote);
+    const heap_t *heap = heap_self;
+    uint32_t c = span->size_class;
+
+    switch (remote_state(word)) {
+    case SPAN_FULL:
+        return span->capacity;
+    case SPAN_POOLED:
+    case SPAN_COLD:
+        return atomic_load_relaxed(&span->pool_live) - remote_count(word);
+    default:
+        break;
+    }
+    if (heap->classes[c].current == span && span->sink == &heap->bins[c]) {
+        return span->linked - span->bitmap_count - bin_length(&heap->bins[c]) -
+               remote_count(word);
+    }
+    if (span->sink != &span->own) {
+        return span->linked - span->bitmap_count - remote_count(word);
+    }
+    return span->own.left + span->live_floor - remote_count(word);
+}
+
+static void
+collect_span(struct tide_stats *out, const span_t *span)
+{
+    struct tide_class_stats *cs = &out->classes[span->size_class];
+    uint64_t bytes = (uint64_t)span->slice_count << SLICE_SHIFT;
+
+    out->spans++;
+    if (span->kind == SPAN_LARGE) {
+        out->large_blocks++;
+        out->large_bytes += span->bytes;
+        out->allocated_bytes += span->bytes;
+        out->active_bytes += span->bytes;
+        return;
+    }
+    cs->spans++;
+    cs->capacity += span->capacity;
+    cs->used += span_live(span);
+    out->spans_cold += remote_state(atomic_load_relaxed(&span->remote)) == SPAN_COLD;
+    out->active_bytes += bytes;
+}
+
+static void
+collect_spans(struct tide_stats *out)
+{
+    size_t limit = atomic_load_relaxed(&space.slice_limit);
+
+    for (size_t i = 0; i < limit;) {
+        const span_t *span = atomic_load_relaxed(&space.map[i]);
+        size_t step = 1;
+
+        if (span->kind != SPAN_NONE && span->slice_count > 0) {
+            collect_span(out, span);
+            step = span->slice_count;
+        }
+        i += step;
+    }
+}
+
+static void
+collect_heaps(struct tide_stats *out)
+{
+    for (const heap_t *h = heap_first(); h != NULL; h = h->next) {
+        const heap_counters_t *c = &h->counters;
+
+        out->heaps_live += h->state == HEAP_LIVE;
+        out->heaps_orphaned += h->state == HEAP_ORPHAN;
+        out->refills += atomic_load_relaxed(&c->refills);
+        out->spans_claimed += atomic_load_relaxed(&c->claimed) + atomic_load_relaxed(&c->pool_takes);
+        out->spans_released += atomic_load_relaxed(&c->spans_released);
+        out->remote_batches += atomic_load_relaxed(&c->remote_batches);
+        out->remote_blocks += atomic_load_relaxed(&c->remote_blocks);
+    }
+}
+
+static void
+collect_arena(struct tide_stats *out)
+{
+    const struct arena_counters *c = &arena_counters;
+
+    out->retained_bytes = (uint64_t)atomic_load_relaxed(&c->free_dirty_slices) << SLICE_SHIFT;
+    out->metadata_bytes = meta_bytes();
+    out->reserved_bytes = space.reserved_bytes;
+    out->committed_bytes = ((uint64_t)space.frontier << CHUNK_SHIFT) + out->metadata_bytes;
+    out->chunks = atomic_load_relaxed(&c->frontier_chunks);
+    out->huge_bytes = atomic_load_relaxed(&c->huge_chunks) << CHUNK_SHIFT;
+    out->purged_bytes = (out->chunks << CHUNK_SHIFT) - out->retained_bytes -
+                        ((uint64_t)atomic_load_relaxed(&c->used_slices) << SLICE_SHIFT);
+    out->peak_active_bytes = (uint64_t)atomic_load_relaxed(&c->used_highest) << SLICE_SHIFT;
+    out->slices_allocated = atomic_load_relaxed(&c->slices_allocated);
+    out->slices_freed = atomic_load_relaxed(&c->slices_freed);
+    out->large_allocs = atomic_load_relaxed(&c->large_allocs);
+    out->large_frees = atomic_load_relaxed(&c->large_frees);
+    out->realloc_in_place = atomic_load_relaxed(&c->realloc_in_place);
+    out->realloc_remapped = atomic_load_relaxed(&c->realloc_moved);
+    out->realloc_copied = atomic_load_relaxed(&c->realloc_copied);
+    out->commit_calls = atomic_load_relaxed(&c->commit_calls);
+    out->purge_calls = atomic_load_relaxed(&c->purge_calls);
+    out->purge_bytes = atomic_load_relaxed(&c->purged_bytes);
+    out->hole_purge_calls = atomic_load_relaxed(&c->hole_purge_calls);
+    out->hole_purge_bytes = atomic_load_relaxed(&c->hole_purged_bytes);
+    out->zeroing_avoided_bytes = atomic_load_relaxed(&c->zeroing_avoided_bytes);
+    out->page_faults_avoided =
+        ((atomic_load_relaxed(&c->reused_dirty_slices) << SLICE_SHIFT) +
+         out->zeroing_avoided_bytes) / OS_PAGE;
+}
+
+void
+stats_collect(struct tide_stats *out)
+{
+    const struct keeper_counters *k = &keeper_counters;
+    struct tide_lane_stats *lane = &out->lanes[0];
+
+    if (tide_init_once() != 0) {
+        return;
+    }
+    collect_arena(out);
+    collect_spans(out);
+    collect_heaps(out);
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        uint64_t live;
+
+        out->classes[c].block_bytes = size_classes[c].size;
+        out->allocated_bytes += out->classes[c].used * size_classes[c].size;
+        pool_counts(c, &out->classes[c].spans_pooled, &live);
+        out->spans_pooled += out->classes[c].spans_pooled;
+    }
+    out->resident_bytes = os_resident_range(chunk_address(0), space.frontier << CHUNK_SHIFT) +
+                          os_resident_range((char *)space.map, meta_span_bytes());
+    out->keeper_running = keeper_is_running();
+    out->keeper_passes = atomic_load_relaxed(&k->passes);
+    out->advice_advised = atomic_load_relaxed(&k->advised);
+    out->advice_tried = atomic_load_relaxed(&k->tried);
+    out->advice_applied = atomic_load_relaxed(&k->applied);
+    out->advice_regretted = atomic_load_relaxed(&k->regretted);
+    out->foreign_frees = foreign_free_count();
+    out->errors_reported = report_count();
+    lane->allocated_bytes = out->allocated_bytes;
+    lane->active_bytes = out->active_bytes;
+    lane->retained_bytes = out->retained_bytes;
+    lane->chunks = out->chunks;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * C++'s operators new and delete, from C, by their mangled names: all twenty. On exhaustion the
+ * throwing ones call the new-handler until it gives up, then throw std::bad_alloc; both
+ * are libstdc++'s (or libc++'s), found when first needed, so a C program does not depend on it.
+ *
+ * Sizes given to delete are not trusted: deleting through a base class is common.
+ */
+#include "heap/alloc.h"
+#include "heap/free.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef TIDE_NO_OVERRIDE
+
+typedef void new_handler_fn(void);
+
+extern new_handler_fn *_ZSt15get_new_handlerv(void) __attribute__((weak));
+extern void _ZSt17__throw_bad_allocv(void) __attribute__((weak));
+extern void *dlsym(void *handle, const char *name) __attribute__((weak));
+
+/* Resolved late: the C++ library may have been opened after us. */
+static void *
+find_symbol(void *linked, const char *name)
+{
+    return linked != NULL || dlsym == NULL ? linked : dlsym(NULL, name);
+}
+
+static new_handler_fn *
+current_new_handler(void)
+{
+    new_handler_fn *(*get)(void);
+    void *symbol = find_symbol((void *)_ZSt15get_new_handlerv, "_ZSt15get_new_handlerv");
+
+    memcpy(&get, &symbol, sizeof get);
+    return get == NULL ? NULL : get();
+}
+
+static void
+throw_bad_alloc(void)
+{
+    static const char text[] = "tidemalloc: operator new: out of memory, and no C++ library to "
+                               "throw std::bad_alloc\n";
+    void (*throw_it)(void);
+    void *symbol = find_symbol((void *)_ZSt17__throw_bad_allocv, "_ZSt17__throw_bad_allocv");
+
+    memcpy(&throw_it, &symbol, sizeof throw_it);
+    if (throw_it != NULL) {
+        throw_it();
+    }
+    os_write(2, text, sizeof text - 1);
+    abort();
+}
+
+TIDE_COLD static void *
+new_slow(size_t size, size_t align, bool may_throw)
+{
+    for (;;) {
+        new_handler_fn *handler = current_new_handler();
+        void *p;
+
+        if (handler == NULL) {
+            if (may_throw) {
+                throw_bad_alloc();
+            }
+            return NULL;
+        }
+        handler();
+        p = heap_alloc_aligned(size, align);
+        if (p != NULL) {
+            return p;
+        }
+    }
+}
+
+TIDE_HOT void *
+new_plain(size_t size, bool may_throw)
+{
+    void *p = heap_alloc(size);
+
+    return likely(p != NULL) ? p : new_slow(size, 16, may_throw);
+}
+
+static void *
+new_aligned(size_t size, size_t align, bool may_throw)
+{
+    void *p = is_pow2(align) ? heap_alloc_aligned(size, align) : NULL;
+
+    return likely(p != NULL) ? p : new_slow(size, align, may_throw);
+}
+
+#define NEW(name, args, ...)                                                                       \
+    TIDE_EXPORT void *name args;                                                                   \
+    TIDE_EXPORT void *name args                                                                    \
+    {                                                                                              \
+        return __VA_ARGS__;                                                                        \
+    }
+#define DELETE(name, args)                                                                         \
+    TIDE_EXPORT void name args;                                                                    \
+    TIDE_EXPORT void name args                                                                     \
+    {                                                                                              \
+        heap_free(p);                                                                              \
+    }
+
+#define NOTHROW const void *tag TIDE_UNUSED
+#define ALIGN size_t align
+#define IGNORED_ALIGN size_t align TIDE_UNUSED
+#define IGNORED_SIZE size_t size TIDE_UNUSED
+
+NEW(_Znwm, (size_t size), new_plain(size, true))
+NEW(_Znam, (size_t size), new_plain(size, true))
+NEW(_ZnwmRKSt9nothrow_t, (size_t size, NOTHROW), new_plain(size, false))
+NEW(_ZnamRKSt9nothrow_t, (size_t size, NOTHROW), new_plain(size, false))
+NEW(_ZnwmSt11align_val_t, (size_t size, ALIGN), new_aligned(size, align, true))
+NEW(_ZnamSt11align_val_t, (size_t size, ALIGN), new_aligned(size, align, true))
+NEW(_ZnwmSt11align_val_tRKSt9nothrow_t, (size_t size, ALIGN, NOTHROW),
+    new_aligned(size, align, false))
+NEW(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t size, ALIGN, NOTHROW),
+    new_aligned(size, align, false))
+
+DELETE(_ZdlPv, (void *p))
+DELETE(_ZdaPv, (void *p))
+DELETE(_ZdlPvm, (void *p, IGNORED_SIZE))
+DELETE(_ZdaPvm, (void *p, IGNORED_SIZE))
+DELETE(_ZdlPvRKSt9nothrow_t, (void *p, NOTHROW))
+DELETE(_ZdaPvRKSt9nothrow_t, (void *p, NOTHROW))
+DELETE(_ZdlPvSt11align_val_t, (void *p, IGNORED_ALIGN))
+DELETE(_ZdaPvSt11align_val_t, (void *p, IGNORED_ALIGN))
+DELETE(_ZdlPvmSt11align_val_t, (void *p, IGNORED_SIZE, IGNORED_ALIGN))
+DELETE(_ZdaPvmSt11align_val_t, (void *p, IGNORED_SIZE, IGNORED_ALIGN))
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, IGNORED_ALIGN, NOTHROW))
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, IGNORED_ALIGN, NOTHROW))
+
+#endif

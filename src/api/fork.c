@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork from a multithreaded parent. Handlers are registered once; all locks are taken in rank
+ * order, so every structure under a lock is whole in the child. What is under no lock, another
+ * thread's heap, is never looked into again by the child (HEAP_LOST). libc may allocate between
+ * our handlers and the clone: the forking thread passes through the locks it holds.
+ *
+ * vfork and posix_spawn children do not allocate. _Fork and raw clone run no handlers: see
+ * lock.c for how their child recovers from a lock whose holder it does not have.
+ */
+#include "api/fork.h"
+
+#include <pthread.h>
+
+#include "heap/heap.h"
+#include "keeper/keeper.h"
+#include "os/os.h"
+
+static void
+release_all(bool in_child)
+{
+    span_locks_release(in_child);
+    if (in_child) {
+        meta_lock = (lock_t){0};
+        arena_lock = (lock_t){0};
+    } else {
+        lock_release(&meta_lock);
+        lock_release(&arena_lock);
+    }
+    heap_locks_release(in_child);
+    keeper_postfork(in_child);
+}
+
+static void
+prefork(void)
+{
+    keeper_prefork();
+    heap_locks_acquire();
+    lock_acquire(&arena_lock);
+    lock_acquire(&meta_lock);
+    span_locks_acquire();
+    atomic_store_relaxed(&lock_forking_thread, lock_self());
+}
+
+static void
+postfork_parent(void)
+{
+    atomic_store_relaxed(&lock_forking_thread, NULL);
+    release_all(false);
+}
+
+static void
+become_child(void)
+{
+    atomic_store_relaxed(&lock_forking_thread, NULL);
+    lock_process = os_pid();
+    release_all(true);
+    heap_fork_child();
+}
+
+void
+fork_init(void)
+{
+    lock_process = os_pid();
+    lock_reset_all = become_child;
+}
+
+void
+fork_register(void)
+{
+    pthread_atfork(prefork, postfork_parent, become_child);
+}

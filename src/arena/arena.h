@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address space, chunks and slices; commit and purge. Mechanism only: this directory can do
+ * things to memory and asks nobody why. See README.md for the rules.
+ */
+#ifndef TIDE_ARENA_ARENA_H
+#define TIDE_ARENA_ARENA_H
+
+#include "os/lock.h"
+#include "types.h"
+
+/* What the hot paths need to tell a pointer of ours: one subtract, one compare, one load. */
+struct space {
+    uintptr_t base;        /* const after init: first byte of chunk 0, chunk-aligned */
+    size_t slice_limit;    /* atomic(relaxed): slices with a valid entry in the map */
+    span_t **map;          /* const after init: slice → span, or &span_none; never NULL below limit */
+    chunk_t *chunks;       /* const after init */
+    size_t max_chunks;     /* const after init: what map and chunks have room for */
+    size_t reserved_chunks; /* lock(arena): address space we hold */
+    size_t frontier;       /* lock(arena): chunks made accessible so far */
+    size_t reserved_bytes; /* lock(arena): including metadata */
+};
+
+extern struct space space;
+extern span_t span_none; /* const: stands for slices never used; owner never matches */
+extern span_t span_gone; /* const: stands for slices whose span was released */
+
+/* The slice's span for an address of ours, &span_none or NULL (foreign). */
+TIDE_HOT span_t *
+space_span_of(const void *p)
+{
+    size_t index = ((uintptr_t)p - space.base) >> SLICE_SHIFT;
+
+    if (unlikely(index >= atomic_load_relaxed(&space.slice_limit))) {
+        return NULL;
+    }
+    return atomic_load_relaxed(&space.map[index]);
+}
+
+TIDE_HOT size_t
+chunk_of_address(const void *p)
+{
+    return ((uintptr_t)p - space.base) >> CHUNK_SHIFT;
+}
+
+TIDE_HOT char *
+chunk_address(size_t chunk)
+{
+    return (char *)space.base + (chunk << CHUNK_SHIFT);
+}
+
+/* Reserves address space. 0 or ENOMEM. Once, under the init lock. */
+int space_init(size_t want_bytes);
+
+/* Makes `count` contiguous further chunks accessible, asking for huge pages when kind says so.
+ * The first one's index, or SIZE_MAX. lock(arena) held. */
+size_t space_grow_locked(size_t count, enum chunk_kind kind);
+
+/* Zeroed, cache-line-aligned memory that is never given back. NULL when there is none. */
+void *meta_alloc(size_t size);
+size_t meta_bytes(void);      /* of accessible metadata */
+size_t meta_span_bytes(void); /* of the reservation before chunk 0 */
+
+/* Span records: zeroed but for `remote`, which keeps SPAN_OWNED with no chain. */
+span_t *span_record_alloc(void);
+void span_record_free(span_t *span);
+
+/* Arena-wide counts: lock(arena) to write, relaxed to read. */
+struct arena_counters {
+    size_t used_slices;       /* in spans */
+    size_t used_peak;         /* highest used_slices since the keeper last asked */
+    size_t free_dirty_slices; /* free, may hold pages */
+    size_t frontier_chunks;
+    uint64_t slices_allocated;
+    uint64_t slices_freed;
+    uint64_t reused_dirty_slices; /* handed out with pages in place: faults avoided */
+    uint64_t purge_calls;
+    uint64_t purged_bytes;
+    uint64_t hole_purge_calls;
+    uint64_t hole_purged_bytes;
+    uint64_t huge_chunks;
+    uint64_t moved_bytes;
+    uint64_t purge_failures;
+    size_t used_highest;      /* used_slices at its highest */
+    uint64_t commit_calls;
+    uint64_t large_allocs;    /* these six: atomic(relaxed) adds on slow paths */
+    uint64_t large_frees;
+    uint64_t realloc_in_place;
+    uint64_t realloc_moved;
+    uint64_t realloc_copied;
+    uint64_t zeroing_avoided_bytes;
+};
+
+extern struct arena_counters arena_counters;
+extern lock_t arena_lock;
+extern lock_t meta_lock;
+extern uint32_t arena_tick; /* atomic(relaxed): advanced by the keeper; stamps freed chunks */
+
+struct slices {
+    char *start;     /* NULL: no memory */
+    uint32_t count;
+    bool zero;       /* all pages read as zero */
+};
+
+enum slices_want {
+    SLICES_SPARSE = 0, /* may stay mostly untouched: 4 KiB pages */
+    SLICES_DENSE = 1,  /* will be filled: huge pages when the arena is large enough */
+};
+
+/* `count` slices, the first at a multiple of `align` bytes (>= SLICE_BYTES, a power of two).
+ * Prefers memory that still holds pages. */
+struct slices slices_alloc(size_t count, size_t align, enum slices_want want);
+/* Same, but only memory without pages (room to move pages into, growth room). */
+struct slices slices_alloc_clean(size_t count, enum slices_want want);
+
+/* `dirty`: how many of the first slices may hold pages. */
+void slices_free(char *start, size_t count, size_t dirty);
+
+/* Takes the `more` slices behind [start, start + count) when they are free. Sets *zero. */
+bool slices_extend(char *start, size_t count, size_t more, bool *zero);
+
+/* Sets the slice map for a span. */
+void space_map_span(span_t *span, char *start, size_t count);
+
+/* Gives back pages of free slices in chunks not freed into since `before_tick`, at most
+ * max_bytes. Bytes given back. Takes and drops lock(arena) around every madvise. */
+size_t arena_purge_free(size_t max_bytes, uint32_t before_tick);
+
+/* Takes the slices of `mask` of a chunk out of circulation while they are purged; puts them back. */
+void chunk_withdraw_locked(size_t index, uint32_t mask);
+void chunk_restore_locked(size_t index, uint32_t mask, bool clean);
+
+/* Counts a purge of pages inside a span. */
+void arena_count_hole_purge(size_t bytes);
+
+void arena_init(size_t huge_threshold_bytes, bool huge);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Giving back the pages of free slices. A run is taken out of its chunk under the lock, purged
+ * without it and put back clean, so nobody waits for a madvise. Top chunks go first: new memory
+ * comes from the bottom, so what is purged there is the least likely to be wanted back.
+ */
+#include "arena/arena.h"
+#include "os/os.h"
+
+static size_t
+purge_chunk(size_t index)
+{
+    chunk_t *chunk = &space.chunks[index];
+    uint32_t mask = chunk->free & chunk->dirty;
+    uint32_t left = mask;
+    bool clean = true;
+
+    chunk_withdraw_locked(index, mask);
+    lock_release(&arena_lock);
+    while (left != 0) {
+        unsigned at = (unsigned)__builtin_ctz(left);
+        uint32_t rest = ~(left >> at);
+        unsigned n = rest == 0 ? 32 : (unsigned)__builtin_ctz(rest);
+
+        clean &= os_purge(chunk_address(index) + ((size_t)at << SLICE_SHIFT),
+                          (size_t)n << SLICE_SHIFT) == 0;
+        left &= ~run_mask(at, n);
+        counter_add(&arena_counters.purge_calls, 1);
+    }
+    lock_acquire(&arena_lock);
+    chunk_restore_locked(index, mask, clean);
+    if (!clean) {
+        counter_add(&arena_counters.purge_failures, 1);
+        return 0;
+    }
+    counter_add(&arena_counters.purged_bytes, (size_t)__builtin_popcount(mask) << SLICE_SHIFT);
+    return (size_t)__builtin_popcount(mask) << SLICE_SHIFT;
+}
+
+size_t
+arena_purge_free(size_t max_bytes, uint32_t before_tick)
+{
+    size_t done = 0;
+
+    lock_acquire(&arena_lock);
+    for (size_t i = space.frontier; i-- > 0 && done < max_bytes;) {
+        const chunk_t *chunk = &space.chunks[i];
+
+        if (chunk->committed == 0 || (chunk->free & chunk->dirty) == 0 ||
+            (int32_t)(chunk->freed_tick - before_tick) >= 0) {
+            continue;
+        }
+        done += purge_chunk(i);
+        if (!os_has(OS_FEATURE_DONTNEED)) {
+            break;
+        }
+    }
+    lock_release(&arena_lock);
+    return done;
+}
+
+void
+arena_count_hole_purge(size_t bytes)
+{
+    atomic_add_relaxed(&arena_counters.hole_purge_calls, 1);
+    atomic_add_relaxed(&arena_counters.hole_purged_bytes, bytes);
+}

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slices: 32 to a chunk, free and dirty as one bit each. Chunks hang in bucket lists by their
+ * longest free run, once counting all free slices and once only dirty ones (those that may still
+ * hold pages), so the tightest fit that needs no page fault is one find-first-set away. Runs longer
+ * than a chunk are first-fit over wholly free chunks, lowest address first.
+ *
+ * Invariant: used + free slices == 32 * chunks handed to the lists; dirty is only meaningful for
+ * slices that are free (a used slice is assumed dirty when it is freed).
+ * Cost: O(1) up to 2 MiB; above, one bit test per chunk below the frontier.
+ * Lock: arena_lock, never held over a madvise except for the rare growth of the frontier.
+ */
+#include "arena/arena.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "os/os.h"
+
+enum { ANY = 0, DIRTY = 1 };
+#define BUCKETS (CHUNK_SLICES + 1) /* by longest run; 0 is not listed */
+#define NO_CHUNK 0u                /* links are index + 1 */
+
+#define FIRST_STEP_CHUNKS 8u /* 16 MiB */
+#define MAX_STEP_CHUNKS 32u  /* 64 MiB: bounds the map entries one growth writes */
+#define HUGE_STEP_CHUNKS 16u
+
+struct bucket_lists {
+    uint64_t occupied; /* bit n: bucket n has chunks */
+    uint32_t head[BUCKETS];
+};
+
+/* Chunks made accessible but in no list yet. */
+struct cursor {
+    size_t next;
+    size_t end;
+};
+
+lock_t arena_lock;
+struct arena_counters arena_counters;
+uint32_t arena_tick;
+
+static struct bucket_lists lists[CHUNK_KINDS][2]; /* lock(arena) */
+static struct cursor cursors[CHUNK_KINDS];        /* lock(arena) */
+static size_t lowest_free;                        /* lock(arena): no wholly free chunk below */
+static size_t huge_threshold_slices = SIZE_MAX;   /* init: */
+
+void
+arena_init(size_t huge_threshold_bytes, bool huge)
+{
+    huge_threshold_slices = huge ? huge_threshold_bytes >> SLICE_SHIFT : SIZE_MAX;
+}
+
+/* --- bucket lists ------------------------------------------------------------------------- */
+
+static void
+bucket_remove(size_t index, int which)
+{
+    chunk_t *chunk = &space.chunks[index];
+    struct bucket_lists *bl = &lists[chunk->kind][which];
+    unsigned n = chunk->bucket[which];
+
+    if (n == 0) {
+        return;
+    }
+    if (chunk->previous[which] != NO_CHUNK) {
+        space.chunks[chunk->previous[which] - 1].next[which] = chunk->next[which];
+    } else {
+        bl->head[n] = chunk->next[which];
+        if (bl->head[n] == NO_CHUNK) {
+            bl->occupied &= ~(1ull << n);
+        }
+    }
+    if (chunk->next[which] != NO_CHUNK) {
+        space.chunks[chunk->next[which] - 1].previous[which] = chunk->previous[which];
+    }
+    chunk->bucket[which] = 0;
+}
+
+static void
+bucket_insert(size_t index, int which, unsigned n)
+{
+    chunk_t *chunk = &space.chunks[index];
+    struct bucket_lists *bl = &lists[chunk->kind][which];
+
+    chunk->bucket[which] = (uint8_t)n;
+    if (n == 0) {
+        return;
+    }
+    chunk->previous[which] = NO_CHUNK;
+    chunk->next[which] = bl->head[n];
+    if (bl->head[n] != NO_CHUNK) {
+        space.chunks[bl->head[n] - 1].previous[which] = (uint32_t)index + 1;
+    }
+    bl->head[n] = (uint32_t)index + 1;
+    bl->occupied |= 1ull << n;
+}
+
+static void
+chunk_refile(size_t index)
+{
+    chunk_t *chunk = &space.chunks[index];
+    unsigned any = longest_run(chunk->free);
+    unsigned dirty = longest_run(chunk->free & chunk->dirty);
+
+    if (any != chunk->bucket[ANY]) {
+        bucket_remove(index, ANY);
+        bucket_insert(index, ANY, any);
+    }
+    if (dirty != chunk->bucket[DIRTY]) {
+        bucket_remove(index, DIRTY);
+        bucket_insert(index, DIRTY, dirty);
+    }
+}
+
+/* --- taking and giving slices of one chunk ------------------------------------------------- */
+
+static void
+count_used(size_t slices)
+{
+    struct arena_counters *c = &arena_counters;
+
+    counter_add(&c->used_slices, slices);
+    counter_add(&c->slices_allocated, slices);
+    if (c->used_slices > c->used_peak) {
+        atomic_store_relaxed(&c->used_peak, c->used_slices);
+    }
+    if (c->used_slices > c->used_highest) {
+        atomic_store_relaxed(&c->used_highest, c->used_slices);
+    }
+}
+
+/* Marks the slices of `mask` used; true when all of them read as zero. */
+static bool
+chunk_take(size_t index, uint32_t mask)
+{
+    chunk_t *chunk = &space.chunks[index];
+    uint32_t dirty = (uint32_t)__builtin_popcount(chunk->dirty & mask);
+
+    tide_assert_internal((chunk->free & mask) == mask);
+    chunk->free &= ~mask;
+    chunk->dirty &= ~mask;
+    counter_add(&arena_counters.free_dirty_slices, (size_t)0 - dirty);
+    counter_add(&arena_counters.reused_dirty_slices, dirty);
+    chunk_refile(index);
+    return dirty == 0;
+}
+
+static void
+chunk_give(size_t index, uint32_t mask, uint32_t dirty)
+{
+    chunk_t *chunk = &space.chunks[index];
+
+    tide_assert_internal((chunk->free & mask) == 0);
+    chunk->free |= mask;
+    chunk->dirty |= dirty;
+    chunk->freed_tick = atomic_load_relaxed(&arena_tick);
+    counter_add(&arena_counters.free_dirty_slices, (size_t)__builtin_popcount(dirty));
+    chunk_refile(index);
+    if (chunk->free == UINT32_MAX && index < lowest_free) {
+        lowest_free = index;
+    }
+}
+
+/* For purging: takes free dirty slices out of circulation, and puts them back. */
+void
+chunk_withdraw_locked(size_t index, uint32_t mask)
+{
+    space.chunks[index].free &= ~mask;
+    chunk_refile(index);
+}
+
+void
+chunk_restore_locked(size_t index, uint32_t mask, bool clean)
+{
+    chunk_t *chunk = &space.chunks[index];
+
+    chunk->free |= mask;
+    if (clean) {
+        chunk->dirty &= ~mask;
+        counter_add(&arena_counters.free_dirty_slices,
+                    (size_t)0 - (size_t)__builtin_popcount(mask));
+    }
+    chunk_refile(index);
+    if (chunk->free == UINT32_MAX && index < lowest_free) {
+        lowest_free = index;
+    }
+}
+
+/* --- growth --------------------------------------------------------------------------------- */
+
+static void
+chunk_open(size_t index, enum chunk_kind kind)
+{
+    chunk_t *chunk = &space.chunks[index];
+
+    *chunk = (chunk_t){.kind = (uint8_t)kind, .committed = 1};
+    chunk_give(index, UINT32_MAX, 0);
+    counter_add(&arena_counters.frontier_chunks, 1);
+    if (kind == CHUNK_HUGE_PAGES) {
+        counter_add(&arena_counters.huge_chunks, 1);
+    }
+}
+
+static size_t
+step_chunks(enum chunk_kind kind)
+{
+    size_t step = kind == CHUNK_HUGE_PAGES
+                      ? HUGE_STEP_CHUNKS
+                      : min_zu(max_zu(space.frontier / 2, FIRST_STEP_CHUNKS), MAX_STEP_CHUNKS);
+
+    if (os_info.overcommit == 2 || os_info.address_limit != SIZE_MAX) {
+        step = 1; /* what is accessible is charged */
+    }
+    return step;
+}
+
+/* Opens `count` contiguous chunks of the kind; the first one's index or SIZE_MAX. */
+static size_t
+open_chunks_locked(size_t count, enum chunk_kind kind)
+{
+    struct cursor *cursor = &cursors[kind];
+    size_t first;
+
+    if (cursor->end - cursor->next < count) {
+        size_t step = max_zu(count, step_chunks(kind));
+        size_t got = space_grow_locked(step, kind);
+
+        if (got == SIZE_MAX && step > count) {
+            step = count;
+            got = space_grow_locked(step, kind);
+        }
+        if (got == SIZE_MAX) {
+            return SIZE_MAX;
+        }
+        if (got != cursor->end) {
+            while (cursor->next < cursor->end) { /* the rest is no longer contiguous */
+                chunk_open(cursor->next++, kind);
+            }
+            cursor->next = got;
+        }
+        cursor->end = got + step;
+    }
+    first = cursor->next;
+    cursor->next += count;
+    for (size_t i = first; i < first + count; i++) {
+        chunk_open(i, kind);
+    }
+    return first;
+}
+
+/* --- runs within a chunk --------------------------------------------------------------------- */
+
+static size_t
+bucket_first_fit(const struct bucket_lists *bl, unsigned count)
+{
+    uint64_t fitting = bl->occupied >> count << count;
+
+    return fitting == 0 ? SIZE_MAX : bl->head[__builtin_ctzll(fitting)] - 1;
+}
+
+static struct slices
+take_in_chunk(size_t index, unsigned count, uint32_t candidates, size_t align_slices)
+{
+    uint32_t starts = run_starts(candidates, count);
+    unsigned at;
+
+    if (align_slices > 1) {
+        for (unsigned i = 0; i < CHUNK_SLICES; i++) {
+            if (i % align_slices != 0) {
+                starts &= ~(1u << i);
+            }
+        }
+    }
+    if (starts == 0) {
+        return (struct slices){NULL, 0, false};
+    }
+    at = (unsigned)__builtin_ctz(starts);
+    return (struct slices){chunk_address(index) + ((size_t)at << SLICE_SHIFT), count,
+                           chunk_take(index, run_mask(at, count))};
+}
+
+static struct slices
+alloc_in_chunk(unsigned count, size_t align_slices, enum chunk_kind kind)
+{
+    static const int dirty_first[2] = {DIRTY, ANY};
+    enum chunk_kind kinds[2] = {kind, kind == CHUNK_SMALL_PAGES ? CHUNK_HUGE_PAGES
+                                                                : CHUNK_SMALL_PAGES};
+    /* With alignment ask for room enough that an aligned start must lie in it. */
+    unsigned wide = (unsigned)min_zu(count + align_slices - 1, CHUNK_SLICES);
+    struct slices s = {NULL, 0, false};
+    size_t index;
+
+    for (int w = 0; w < 2; w++) {
+        for (int k = 0; k < 2; k++) {
+            index = bucket_first_fit(&lists[kinds[k]][dirty_first[w]], wide);
+            if (index != SIZE_MAX) {
+                chunk_t *chunk = &space.chunks[index];
+                uint32_t in = w == 0 ? chunk->free & chunk->dirty : chunk->free;
+
+                s = take_in_chunk(index, count, in, align_slices);
+                if (s.start != NULL) {
+                    return s;
+                }
+            }
+            if (w == 1 && k == 0 && cursors[kind].next < cursors[kind].end) {
+                break; /* fresh memory of the right kind before clean memory of the other */
+            }
+        }
+    }
+    index = open_chunks_locked(1, kind);
+    if (index == SIZE_MAX) {
+        return s;
+    }
+    return take_in_chunk(index, count, UINT32_MAX, align_slices);
+}
+
+/* --- runs of chunks -------------------------------------------------------------------------- */
+
+/* Takes `count` slices from the start of chunk `first` on; all wholly free. */
+static bool
+take_run(size_t first, size_t count)
+{
+    bool zero = true;
+
+    for (size_t i = first; count > 0; i++) {
+        unsigned n = (unsigned)min_zu(count, CHUNK_SLICES);
+
+        zero &= chunk_take(i, run_mask(0, n));
+        count -= n;
+    }
+    return zero;
+}
+
+/* First chunk of `chunks` wholly free ones at an aligned index, or SIZE_MAX. `clean`: without
+ * pages. */
+static size_t
+find_free_chunks(size_t chunks, size_t align_chunks, bool clean)
+{
+    size_t run = 0;
+    bool first_seen = false;
+
+    for (size_t i = lowest_free; i < space.frontier; i++) {
+        const chunk_t *chunk = &space.chunks[i];
+        bool is_free = chunk->committed != 0 && chunk->free == UINT32_MAX;
+
+        if (is_free && !first_seen) {
+            lowest_free = i;
+            first_seen = true;
+        }
+        if (!is_free || (clean && chunk->dirty != 0)) {
+            run = 0;
+            continue;
+        }
+        if (run == 0 && (i & (align_chunks - 1)) != 0) {
+            continue;
+        }
+        if (++run == chunks) {
+            return i + 1 - chunks;
+        }
+    }
+    if (!first_seen) {
+        lowest_free = space.frontier;
+    }
+    return SIZE_MAX;
+}
+
+static struct slices
+alloc_chunks(size_t count, size_t align, enum chunk_kind kind, bool clean)
+{
+    size_t chunks = (count + CHUNK_SLICES - 1) / CHUNK_SLICES;
+    size_t align_chunks = max_zu(align >> CHUNK_SHIFT, 1);
+    size_t first = find_free_chunks(chunks, align_chunks, clean);
+
+    if (first == SIZE_MAX) {
+        first = open_chunks_locked(chunks + align_chunks - 1, kind);
+        if (first == SIZE_MAX) {
+            return (struct slices){NULL, 0, false};
+        }
+        first = align_up(first, align_chunks);
+    }
+    return (struct slices){chunk_address(first), (uint32_t)count, take_run(first, count)};
+}
+
+/* --- the interface --------------------------------------------------------------------------- */
+
+static enum chunk_kind
+kind_for(enum slices_want want, size_t count)
+{
+    bool dense = want == SLICES_DENSE &&
+                 arena_counters.used_slices + count >= huge_threshold_slices;
+
+    return dense ? CHUNK_HUGE_PAGES : CHUNK_SMALL_PAGES;
+}
+
+struct slices
+slices_alloc(size_t count, size_t align, enum slices_want want)
+{
+    struct slices s;
+
+    lock_acquire(&arena_lock);
+    if (count <= CHUNK_SLICES && align <= CHUNK_BYTES) {
+        s = alloc_in_chunk((unsigned)count, align >> SLICE_SHIFT, kind_for(want, count));
+    } else {
+        s = alloc_chunks(count, align, kind_for(want, count), false);
+    }
+    if (s.start != NULL) {
+        count_used(count);
+    }
+    lock_release(&arena_lock);
+    return s;
+}
+
+struct slices
+slices_alloc_clean(size_t count, enum slices_want want)
+{
+    struct slices s;
+
+    lock_acquire(&arena_lock);
+    s = alloc_chunks(count, CHUNK_BYTES, kind_for(want, count), true);
+    if (s.start != NULL) {
+        count_used(count);
+    }
+    lock_release(&arena_lock);
+    return s;
+}
+
+void
+slices_free(char *start, size_t count, size_t dirty)
+{
+    size_t slice = ((uintptr_t)start - space.base) >> SLICE_SHIFT;
+    size_t left = count;
+
+    space_map_span(&span_gone, start, count);
+    lock_acquire(&arena_lock);
+    while (left > 0) {
+        unsigned at = (unsigned)(slice % CHUNK_SLICES);
+        unsigned n = (unsigned)min_zu(left, CHUNK_SLICES - at);
+        unsigned d = (unsigned)min_zu(dirty, n);
+
+        chunk_give(slice / CHUNK_SLICES, run_mask(at, n), d == 0 ? 0 : run_mask(at, d));
+        slice += n;
+        left -= n;
+        dirty -= d;
+    }
+    counter_add(&arena_counters.used_slices, (size_t)0 - count);
+    counter_add(&arena_counters.slices_freed, count);
+    lock_release(&arena_lock);
+}
+
+bool
+slices_extend(char *start, size_t count, size_t more, bool *zero)
+{
+    size_t slice = (((uintptr_t)start - space.base) >> SLICE_SHIFT) + count;
+    size_t end = slice + more;
+    bool possible = true;
+
+    lock_acquire(&arena_lock);
+    for (size_t s = slice; s < end && possible;) {
+        size_t index = s / CHUNK_SLICES;
+        unsigned at = (unsigned)(s % CHUNK_SLICES);
+        unsigned n = (unsigned)min_zu(end - s, CHUNK_SLICES - at);
+        uint32_t mask = run_mask(at, n);
+
+        possible = index < space.frontier && space.chunks[index].committed != 0 &&
+                   (space.chunks[index].free & mask) == mask;
+        s += n;
+    }
+    *zero = true;
+    for (size_t s = slice; s < end && possible;) {
+        unsigned at = (unsigned)(s % CHUNK_SLICES);
+        unsigned n = (unsigned)min_zu(end - s, CHUNK_SLICES - at);
+
+        *zero &= chunk_take(s / CHUNK_SLICES, run_mask(at, n));
+        s += n;
+    }
+    if (possible) {
+        count_used(more);
+    }
+    lock_release(&arena_lock);
+    return possible;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The reservation: [slice map | chunk records | span records and heaps | chunk 0 … chunk n).
+ * One mmap, inaccessible. Each part is made accessible from its bottom up in steps, so every
+ * part stays one mapping: page faults and purges then only take the per-mapping lock, and
+ * mlockall has nothing to populate but what is in use.
+ *
+ * Refuses to know: what a slice or chunk is used for, when to grow, when to purge.
+ * Locks: lock(arena) for the frontier, lock(meta) for metadata; both short, no calls out.
+ */
+#include "arena/arena.h"
+
+#include <errno.h>
+
+#include "base/assert.h"
+#include "os/os.h"
+
+#define META_STEP ((size_t)64 << 10)
+#define META_EXTRA ((size_t)64 << 20) /* room for heaps and bitmaps beside one record per slice */
+#define RESERVE_FLOOR ((size_t)16 << 20)
+/* Where we ask to live: far from libraries, stacks and the break, so that a small reservation can
+ * be extended in place. Randomised by 16 bits of GiB; the kernel may put us elsewhere. */
+#define HINT_BASE ((uintptr_t)0x100000000000u)
+#define HINT_RANDOM_MASK 0x3fffu
+
+struct space space;
+span_t span_none;
+span_t span_gone;
+lock_t meta_lock;
+
+/* A part of the reservation that becomes accessible from the bottom up. */
+struct region {
+    char *start;
+    size_t committed; /* bytes */
+    size_t limit;     /* bytes */
+};
+
+static struct region map_region;
+static struct region chunk_region;
+static struct region meta_region; /* lock(meta) */
+static size_t meta_used;          /* lock(meta) */
+static span_t *free_records;      /* lock(meta) */
+
+static int
+region_require(struct region *region, size_t bytes, size_t step)
+{
+    size_t want = min_zu(align_up(bytes, step), region->limit);
+    int error;
+
+    if (bytes <= region->committed) {
+        return 0;
+    }
+    if (bytes > region->limit) {
+        return ENOMEM;
+    }
+    error = os_commit(region->start + region->committed, want - region->committed);
+    if (error == 0) {
+        region->committed = want;
+    }
+    return error;
+}
+
+static size_t
+meta_bytes_for(size_t chunks)
+{
+    size_t per_chunk =
+        CHUNK_SLICES * (sizeof(span_t *) + sizeof(span_t)) + sizeof(chunk_t);
+
+    return align_up(chunks * per_chunk + META_EXTRA, CHUNK_BYTES);
+}
+
+/* Under a limited address space: an eighth of it at first, extended while it lasts. */
+static size_t
+first_reservation(size_t want_bytes)
+{
+    if (os_info.address_limit == SIZE_MAX) {
+        return want_bytes;
+    }
+    return min_zu(want_bytes, max_zu(os_info.address_limit / 8, RESERVE_FLOOR));
+}
+
+static void
+lay_out(char *start, size_t meta_size, size_t max_chunks)
+{
+    size_t map_size = align_up(max_chunks * CHUNK_SLICES * sizeof(span_t *), OS_PAGE);
+    size_t chunks_size = align_up(max_chunks * sizeof(chunk_t), OS_PAGE);
+
+    map_region = (struct region){start, 0, map_size};
+    chunk_region = (struct region){start + map_size, 0, chunks_size};
+    meta_region = (struct region){start + map_size + chunks_size, 0,
+                                  meta_size - map_size - chunks_size};
+    space.map = (span_t **)(void *)map_region.start;
+    space.chunks = (chunk_t *)(void *)chunk_region.start;
+    space.max_chunks = max_chunks;
+}
+
+int
+space_init(size_t want_bytes)
+{
+    uintptr_t hint = HINT_BASE + ((os_random() & HINT_RANDOM_MASK) << 30);
+    size_t bytes = first_reservation(align_up(want_bytes, CHUNK_BYTES));
+
+    for (; bytes >= RESERVE_FLOOR; bytes = align_down(bytes / 2, CHUNK_BYTES)) {
+        bool limited = os_info.address_limit != SIZE_MAX;
+        size_t most = limited ? max_zu(bytes, os_info.address_limit) : bytes;
+        size_t max_chunks = most >> CHUNK_SHIFT;
+        size_t meta_size = meta_bytes_for(max_chunks);
+        size_t total = meta_size + bytes + CHUNK_BYTES;
+        char *start = os_reserve((void *)hint, total);
+
+        if (start != NULL) {
+            size_t slack = align_up((uintptr_t)start, CHUNK_BYTES) - (uintptr_t)start;
+
+            lay_out(start + slack, meta_size, max_chunks);
+            space.base = (uintptr_t)start + slack + meta_size;
+            space.reserved_chunks = (total - slack - meta_size) >> CHUNK_SHIFT;
+            space.reserved_bytes = total;
+            os_name_range(start, total, "tidemalloc");
+            return 0;
+        }
+    }
+    return ENOMEM;
+}
+
+/* Extends the reservation in place when it is too small. */
+static int
+reserve_more_locked(size_t chunks)
+{
+    size_t missing = space.frontier + chunks - space.reserved_chunks;
+    int error;
+
+    if (space.frontier + chunks > space.max_chunks) {
+        return ENOMEM;
+    }
+    error = os_reserve_at(chunk_address(space.reserved_chunks), missing << CHUNK_SHIFT);
+    if (error == 0) {
+        space.reserved_chunks += missing;
+        space.reserved_bytes += missing << CHUNK_SHIFT;
+    }
+    return error;
+}
+
+static int
+commit_chunks_locked(size_t first, size_t count, enum chunk_kind kind)
+{
+    char *start = chunk_address(first);
+    size_t bytes = count << CHUNK_SHIFT;
+    int error = os_commit(start, bytes);
+
+    counter_add(&arena_counters.commit_calls, 1);
+    if (error == 0 && kind == CHUNK_HUGE_PAGES) {
+        os_advise_huge(start, bytes, true);
+    } else if (error == 0 && os_has(OS_FEATURE_THP_ALWAYS)) {
+        os_advise_huge(start, bytes, false);
+    }
+    return error;
+}
+
+size_t
+space_grow_locked(size_t count, enum chunk_kind kind)
+{
+    size_t first = space.frontier;
+    size_t end = first + count;
+
+    if (end > space.reserved_chunks && reserve_more_locked(count) != 0) {
+        return SIZE_MAX;
+    }
+    if (region_require(&map_region, end * CHUNK_SLICES * sizeof(span_t *), META_STEP) != 0 ||
+        region_require(&chunk_region, end * sizeof(chunk_t), META_STEP) != 0 ||
+        commit_chunks_locked(first, count, kind) != 0) {
+        return SIZE_MAX;
+    }
+    for (size_t i = first * CHUNK_SLICES; i < end * CHUNK_SLICES; i++) {
+        atomic_store_relaxed(&space.map[i], &span_none);
+    }
+    space.frontier = end;
+    atomic_store_relaxed(&space.slice_limit, end * CHUNK_SLICES);
+    return first;
+}
+
+void
+space_map_span(span_t *span, char *start, size_t count)
+{
+    size_t first = ((uintptr_t)start - space.base) >> SLICE_SHIFT;
+
+    for (size_t i = first; i < first + count; i++) {
+        atomic_store_relaxed(&space.map[i], span);
+    }
+}
+
+static void *
+meta_alloc_locked(size_t size)
+{
+    size_t at = meta_used;
+
+    size = align_up(size, TIDE_CACHE_LINE);
+    if (region_require(&meta_region, at + size, META_STEP) != 0) {
+        return NULL;
+    }
+    meta_used = at + size;
+    return meta_region.start + at;
+}
+
+void *
+meta_alloc(size_t size)
+{
+    void *p;
+
+    lock_acquire(&meta_lock);
+    p = meta_alloc_locked(size);
+    lock_release(&meta_lock);
+    return p;
+}
+
+size_t
+meta_bytes(void)
+{
+    return meta_used + map_region.committed + chunk_region.committed;
+}
+
+size_t
+meta_span_bytes(void)
+{
+    return space.base - (uintptr_t)space.map;
+}
+
+span_t *
+span_record_alloc(void)
+{
+    span_t *span;
+
+    lock_acquire(&meta_lock);
+    span = free_records;
+    if (span != NULL) {
+        free_records = span->next;
+        span->next = NULL;
+    } else {
+        span = meta_alloc_locked(sizeof *span);
+    }
+    lock_release(&meta_lock);
+    return span;
+}
+
+void
+span_record_free(span_t *span)
+{
+    atomic_store_relaxed(&span->owner, NULL);
+    span->kind = SPAN_NONE;
+    lock_acquire(&meta_lock);
+    span->next = free_records;
+    free_records = span;
+    lock_release(&meta_lock);
+}

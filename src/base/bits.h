@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Arithmetic on words: rounding, logarithms, runs of set bits. Pure; no state. */
+#ifndef TIDE_BASE_BITS_H
+#define TIDE_BASE_BITS_H
+
+#include "base/compiler.h"
+
+TIDE_HOT size_t
+align_up(size_t n, size_t align)
+{
+    return (n + align - 1) & ~(align - 1);
+}
+
+TIDE_HOT size_t
+align_down(size_t n, size_t align)
+{
+    return n & ~(align - 1);
+}
+
+TIDE_HOT bool
+is_pow2(size_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+/* floor(log2(n)); n > 0. */
+TIDE_HOT unsigned
+log2_floor(size_t n)
+{
+    return 63u - (unsigned)__builtin_clzll(n);
+}
+
+TIDE_HOT size_t
+min_zu(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+TIDE_HOT size_t
+max_zu(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Bit i is set where mask has n consecutive ones starting at bit i; 1 <= n <= 32. */
+TIDE_HOT uint32_t
+run_starts(uint32_t mask, unsigned n)
+{
+    unsigned have = 1;
+
+    while (have < n && mask != 0) {
+        unsigned step = n - have < have ? n - have : have;
+        mask &= mask >> step;
+        have += step;
+    }
+    return mask;
+}
+
+/* Length of the longest run of ones. */
+TIDE_HOT unsigned
+longest_run(uint32_t mask)
+{
+    unsigned n = 0;
+
+    if (mask == UINT32_MAX) {
+        return 32;
+    }
+    while (mask != 0) {
+        mask &= mask << 1;
+        n++;
+    }
+    return n;
+}
+
+/* n ones starting at bit `at`; n + at <= 32. */
+TIDE_HOT uint32_t
+run_mask(unsigned at, unsigned n)
+{
+    return (n == 32 ? UINT32_MAX : (1u << n) - 1) << at;
+}
+
+#endif

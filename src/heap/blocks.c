@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verbs that api/ builds the malloc family from, above the two hot paths: zeroed, aligned,
+ * resized, measured.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "heap/alloc.h"
+#include "heap/free.h"
+#include "heap/report.h"
+#include "os/os.h"
+
+void *
+heap_alloc_large(size_t size)
+{
+    if (unlikely(tide_init_once() != 0)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    heap_poke_keeper();
+    return large_alloc(size, SLICE_BYTES, NULL);
+}
+
+void *
+heap_alloc_any(size_t size)
+{
+    return heap_alloc(size);
+}
+
+void *
+heap_alloc_zeroed(size_t size)
+{
+    bool zero = false;
+    void *p;
+
+    if (size <= TIDE_SMALL_MAX) {
+        p = heap_alloc(size);
+    } else if (tide_init_once() == 0) {
+        heap_poke_keeper();
+        p = large_alloc(size, SLICE_BYTES, &zero);
+    } else {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (p != NULL && !zero) {
+        memset(p, 0, size);
+    } else if (p != NULL) {
+        atomic_add_relaxed(&arena_counters.zeroing_avoided_bytes, size);
+    }
+    return p;
+}
+
+/* The smallest class whose blocks all lie at multiples of align, or TIDE_CLASS_COUNT. */
+static unsigned
+aligned_class(size_t size, size_t align)
+{
+    unsigned c = size_class_of(align_up(max_zu(size, 1), align));
+
+    while (c < TIDE_CLASS_COUNT && size_classes[c].size % align != 0) {
+        c++;
+    }
+    return c;
+}
+
+void *
+heap_alloc_aligned(size_t size, size_t align)
+{
+    if (unlikely(size > PTRDIFF_MAX || tide_init_once() != 0)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (align <= 16) {
+        return heap_alloc(size);
+    }
+    if (align < SLICE_BYTES && size <= TIDE_SMALL_MAX - align) {
+        unsigned c = aligned_class(size, align);
+
+        if (c < TIDE_CLASS_COUNT) {
+            return heap_alloc(size_classes[c].size);
+        }
+    }
+    return large_alloc(size, align, NULL);
+}
+
+size_t
+heap_usable_size(const void *p, const char *function)
+{
+    const span_t *span = space_span_of(p);
+    const char *error = heap_pointer_error(p, span);
+
+    if (unlikely(error != NULL)) {
+        report_pointer(function, error == REPORT_DOUBLE_FREE ? REPORT_NOT_ALLOCATED : error, p,
+                       span);
+        return 0;
+    }
+    return span->kind == SPAN_LARGE ? span->bytes : span->block_size;
+}
+
+/* A block may keep its place while the new size uses at least half of it. */
+static bool
+fits_small(const span_t *span, size_t size)
+{
+    return size <= span->block_size && size > span->block_size / 2;
+}
+
+void *
+heap_realloc(void *p, size_t size, const char *function)
+{
+    span_t *span = space_span_of(p);
+    const char *error = heap_pointer_error(p, span);
+    size_t old_size;
+    void *to;
+
+    if (unlikely(error != NULL)) {
+        report_pointer(function, error, p, span);
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (unlikely(size > PTRDIFF_MAX)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (span->kind == SPAN_LARGE) {
+        to = large_realloc(span, size);
+        if (to != NULL) {
+            return to;
+        }
+        old_size = span->bytes;
+    } else {
+        old_size = span->block_size;
+        if (fits_small(span, size) || (size <= 16 && old_size == 16)) {
+            return p;
+        }
+    }
+    to = heap_alloc(size);
+    if (to != NULL) {
+        memcpy(to, p, min_zu(old_size, size));
+        atomic_add_relaxed(&arena_counters.realloc_copied, 1);
+        heap_free(p);
+    } else if (size <= old_size) {
+        return p; /* shrinking never fails */
+    }
+    return to;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The slow side of free: blocks of other heaps, of nobody, large ones, errors; and what happens
+ * when a span of ours has become (nearly) empty.
+ *
+ * Policy of the two thresholds: a span with no live block goes back to the arena at once. A span
+ * with few (size_class.keep_live) goes to the pool when the heap has others with room: a span that
+ * is mostly free should not wait for a thread that may never allocate again, and what is pooled can
+ * be purged around its survivors by the keeper. Its last frees then cost a compare-and-swap each
+ * (batched per span).
+ */
+#include "base/assert.h"
+#include "heap/heap.h"
+#include "heap/report.h"
+
+#define WITH_ROOM_KEEP 2u /* spans with room a heap keeps per class however empty they are */
+
+static void
+with_room_add(heap_t *heap, span_t *span)
+{
+    heap_class_t *hc = &heap->classes[span->size_class];
+
+    span->flags |= SPAN_FLAG_ON_LIST;
+    span->previous = NULL;
+    span->next = hc->with_room;
+    if (hc->with_room != NULL) {
+        hc->with_room->previous = span;
+    }
+    hc->with_room = span;
+    hc->with_room_count++;
+}
+
+void
+heap_with_room_remove(heap_t *heap, span_t *span)
+{
+    heap_class_t *hc = &heap->classes[span->size_class];
+
+    tide_assert((span->flags & SPAN_FLAG_ON_LIST) != 0);
+    span->flags &= (uint8_t)~SPAN_FLAG_ON_LIST;
+    if (span->previous != NULL) {
+        span->previous->next = span->next;
+    } else {
+        hc->with_room = span->next;
+    }
+    if (span->next != NULL) {
+        span->next->previous = span->previous;
+    }
+    span->next = span->previous = NULL;
+    hc->with_room_count--;
+}
+
+void
+span_claim(heap_t *heap, span_t *span, uint32_t live)
+{
+    uint32_t floor = size_classes[span->size_class].keep_live;
+
+    if (floor >= live) {
+        floor = 0;
+    }
+    span->live_floor = (uint16_t)floor;
+    span->own.left = live - floor;
+    span->sink = &span->own;
+    if (heap != NULL) {
+        with_room_add(heap, span);
+        counter_add(&heap->counters.claimed, 1);
+        atomic_store_relaxed(&span->owner, heap);
+    }
+}
+
+void
+span_add_free(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t count)
+{
+    uint32_t live = span->own.left + span->live_floor - count;
+
+    block_link(tail, span->own.head, heap_guard);
+    span->own.head = head;
+    if (heap == NULL) {
+        span_let_go(NULL, span, live);
+    } else if (live > span->live_floor) {
+        span->own.left = live - span->live_floor;
+    } else {
+        span->live_floor = (uint16_t)live;
+        span->own.left = 0;
+        heap_free_look(heap, span, &span->own);
+    }
+}
+
+void
+heap_free_look(heap_t *heap, span_t *span, sink_t *sink)
+{
+    heap_class_t *hc = &heap->classes[span->size_class];
+    uint32_t live = span->live_floor;
+
+    if (sink != &span->own) {
+        sink->left = UINT32_MAX; /* the bin's countdown means nothing */
+        return;
+    }
+    if (hc->current == span) { /* fifo reuse: blocks in the bin count as live, so some are left */
+        span->live_floor = 0;
+        sink->left = live;
+        return;
+    }
+    if (live == 0 || hc->with_room_count > WITH_ROOM_KEEP) {
+        heap_with_room_remove(heap, span);
+        span_let_go(heap, span, live);
+        heap_poke_keeper(); /* last: it may start a thread, which allocates */
+        return;
+    }
+    span->live_floor = 0;
+    sink->left = live;
+}
+
+void
+heap_detach_current(heap_t *heap, unsigned size_class)
+{
+    sink_t *bin = &heap->bins[size_class];
+    span_t *span = heap->classes[size_class].current;
+    block_t *last = NULL;
+    uint32_t listed = 0;
+    uint32_t live;
+
+    if (span == NULL) {
+        return;
+    }
+    for (block_t *b = bin->head; b != &list_end && block_is_linked(b, heap->guard); b = b->next) {
+        listed++;
+        last = b;
+    }
+    if (span->sink == bin) {
+        live = span->linked - span->bitmap_count - listed;
+    } else {
+        live = span->own.left + span->live_floor - listed;
+    }
+    if (last != NULL) {
+        block_link(last, span->own.head, heap->guard);
+        span->own.head = bin->head;
+    }
+    bin->head = &list_end;
+    heap->classes[size_class].current = NULL;
+    span_let_go(heap, span, live);
+}
+
+void
+heap_let_go_all(heap_t *heap)
+{
+    remote_flush(heap);
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        span_t *span;
+
+        heap_detach_current(heap, c);
+        while ((span = heap->classes[c].with_room) != NULL) {
+            heap_with_room_remove(heap, span);
+            span_let_go(heap, span, span->own.left + span->live_floor);
+        }
+    }
+}
+
+TIDE_COLD void
+heap_free_misplaced(void *p, const span_t *span)
+{
+    report_pointer("free", heap_pointer_error(p, span), p, span);
+}
+
+TIDE_COLD void
+heap_free_twice(void *p, const span_t *span)
+{
+    report_pointer("free", REPORT_DOUBLE_FREE, p, span);
+}
+
+static bool
+cold_block_is_free(const span_t *span, const void *p)
+{
+    size_t i = (size_t)((const char *)p - span->start) / span->block_size;
+
+    return span->bitmap != NULL && (span->bitmap[i / 64] >> (i % 64) & 1) != 0;
+}
+
+const char *
+heap_pointer_error(const void *p, const span_t *span)
+{
+    if (span == NULL) {
+        return REPORT_FOREIGN;
+    }
+    if (span->kind == SPAN_NONE) {
+        return span == &span_gone ? REPORT_DOUBLE_FREE : REPORT_NOT_ALLOCATED;
+    }
+    if (span->kind == SPAN_LARGE) {
+        return p == span->start ? NULL : REPORT_INTERIOR;
+    }
+    if (!span_has_block_at(span, p)) {
+        size_t offset = (size_t)((const char *)p - span->start);
+
+        return offset / span->block_size >= span->linked ? REPORT_NOT_ALLOCATED : REPORT_INTERIOR;
+    }
+    if (remote_state(atomic_load_acquire(&span->remote)) == SPAN_COLD) {
+        return cold_block_is_free(span, p) ? REPORT_DOUBLE_FREE : NULL; /* data not touched */
+    }
+    return block_is_linked(p, heap_guard) ? REPORT_DOUBLE_FREE : NULL;
+}
+
+void
+heap_free_slow(void *p, span_t *span)
+{
+    const char *error = heap_pointer_error(p, span);
+    heap_t *heap = heap_self;
+
+    if (unlikely(error != NULL)) {
+        report_pointer("free", error, p, span);
+        return;
+    }
+    if (span->kind == SPAN_LARGE) {
+        large_free(p, span);
+        return;
+    }
+    if (unlikely(heap == &heap_empty)) {
+        heap = heap_attach(); /* a thread that only frees: it may own spans like any other */
+    }
+    remote_free(heap, span, p);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The heap's inside interface: what the files of this directory and api/ call on each other.
+ * The two hot functions are in alloc.h and free.h. Rules and life cycle: README.md.
+ */
+#ifndef TIDE_HEAP_HEAP_H
+#define TIDE_HEAP_HEAP_H
+
+#include "arena/arena.h"
+#include "types.h"
+
+extern TIDE_TLS heap_t *heap_self; /* never NULL: &heap_empty before the first allocation */
+extern TIDE_TLS bool heap_thread_over; /* the thread's destructor ran: use the fallback heap */
+extern heap_t heap_empty;          /* const: owns nothing; its guard fails every pop */
+
+struct heap_config {
+    bool lifo; /* frees into the current span go to the bin */
+};
+extern struct heap_config heap_config; /* init: */
+
+/* --- thread.c: life of heaps ---------------------------------------------------------------- */
+
+/* Called once, by whoever allocates first. 0 or ENOMEM. Defined in api/init.c. */
+int tide_init_once(void);
+
+/* The calling thread's heap, made, adopted or taken over as needed; NULL when the thread is over
+ * or there is no metadata: then use the fallback. */
+heap_t *heap_attach(void);
+
+/* Runs when a thread ends: its heap becomes an orphan, whole, for the next thread. */
+void heap_thread_exit(void);
+void heap_threads_init(void); /* registers the thread-exit hook; may be called again */
+
+/* Allocates for threads without a heap: a shared heap under a lock. */
+void *heap_fallback_alloc(unsigned size_class);
+void heap_fallback_lock(bool acquire, bool in_child);
+
+/* Orphans older than `epoch` give all spans away. The number of heaps emptied. */
+size_t heap_dissolve_orphans(uint32_t before_tick);
+
+/* Lets go of everything the heap owns (its thread's own, or an orphan's). */
+void heap_let_go_all(heap_t *heap);
+
+/* A heap that owns nothing, on the list of all heaps; NULL without metadata. */
+heap_t *heap_new(void);
+
+/* The list of every heap ever made. */
+heap_t *heap_first(void);
+
+void heap_fork_child(void); /* all heaps but the caller's are lost */
+void heap_locks_acquire(void);
+void heap_locks_release(bool in_child);
+
+extern uint32_t heap_trim_epoch; /* atomic(relaxed): heaps that are behind let go of their spans */
+
+/* --- span.c --------------------------------------------------------------------------------- */
+
+span_t *span_new_small(heap_t *heap, unsigned size_class);
+/* All blocks are free and the caller works on the span alone. */
+void span_release(heap_t *heap, span_t *span);
+/* Moves remotely freed blocks to the empty list `sink`; how many. */
+uint32_t span_take_remote(span_t *span, sink_t *sink);
+/* Links some never used, or held back, blocks to the empty list `sink`; how many. */
+uint32_t span_extend(span_t *span, sink_t *sink);
+void span_bitmap_free(span_t *span);
+uint64_t *span_bitmap_alloc(const span_t *span);
+void span_locks_acquire(void);
+void span_locks_release(bool in_child);
+
+/* --- pool.c: spans that belong to nobody ------------------------------------------------------ */
+
+/* Gives up the span, on which the caller works alone, with `live` blocks live and the others on
+ * span->own or in the bitmap: it becomes full, pooled or is released. */
+void span_let_go(heap_t *heap, span_t *span, uint32_t live);
+/* A span with room of the class for the caller to work on alone, or NULL. */
+span_t *pool_take(unsigned size_class);
+/* The least recently changed pooled span if it is no younger than `before` and not cold yet. */
+span_t *pool_take_oldest(unsigned size_class, uint16_t before);
+/* Puts a span that pool_take_oldest gave back at the far end, as cold. */
+void pool_put_cold(span_t *span, uint32_t live);
+/* All blocks of a pooled span are free: takes it out of the pool and releases it. */
+void pool_release_if_free(heap_t *heap, span_t *span, unsigned size_class);
+/* Frees blocks into a cold span through its bitmap. False: it is not cold any more. */
+bool pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count);
+void pool_counts(unsigned size_class, uint64_t *spans, uint64_t *live);
+void pool_locks_acquire(void);
+void pool_locks_release(bool in_child);
+
+/* --- remote.c ---------------------------------------------------------------------------------- */
+
+/* Frees a block of a small span that is not the caller's. heap may be NULL. */
+void remote_free(heap_t *heap, span_t *span, block_t *block);
+/* Sends everything that waits in the heap's ring. */
+void remote_flush(heap_t *heap);
+
+/* --- refill.c, free.c: the slow sides ----------------------------------------------------------- */
+
+void *heap_alloc_slow(size_t size);
+void heap_free_slow(void *p, span_t *span);
+/* The block answers the free test of the list it should be on: it is free already. */
+void heap_free_twice(void *p, const span_t *span);
+void heap_free_misplaced(void *p, const span_t *span);
+/* A sink's countdown ran out: the span is empty, nearly so, or the bin's count wrapped. */
+void heap_free_look(heap_t *heap, span_t *span, sink_t *sink);
+/* Adds a chain of freed blocks to a span the heap owns. */
+void span_add_free(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t count);
+/* Takes a full or pooled span over for the heap (heap may be NULL: for the moment). */
+void span_claim(heap_t *heap, span_t *span, uint32_t live);
+void heap_with_room_remove(heap_t *heap, span_t *span);
+void heap_detach_current(heap_t *heap, unsigned size_class);
+/* Wakes or starts the background thread when it has work. Defined in keeper/. */
+void heap_poke_keeper(void);
+/* Once in a while, on a slow path: send what waits, answer a trim, wake the keeper. */
+void heap_look_around(heap_t *heap);
+/* Frees of pointers that no span is known for. Defined in api/foreign.c. */
+void foreign_free(void *p);
+
+/* --- large.c --------------------------------------------------------------------------------------- */
+
+/* zero: may be NULL; set when the block reads as zero. align is a power of two. */
+void *large_alloc(size_t size, size_t align, bool *zero);
+void large_free(void *p, span_t *span);
+/* In place, by moving pages, or NULL (then copy). */
+void *large_realloc(span_t *span, size_t size);
+
+/* --- cold.c ------------------------------------------------------------------------------------------ */
+
+/* Turns the span's free blocks into bits, gives back the os pages that hold no live block; bytes
+ * given back. The caller works on the span alone. */
+size_t span_cool(span_t *span, uint32_t *live);
+/* Cools pooled spans that nobody touched since the tick, up to max_bytes; bytes given back. */
+size_t heap_purge_holes(uint32_t before_tick, size_t max_bytes);
+
+/* --- whole-heap verbs used by api/ ------------------------------------------------------------------- */
+
+void *heap_alloc_any(size_t size);                     /* the hot path, out of line */
+void *heap_alloc_aligned(size_t size, size_t align);   /* align: power of two */
+void *heap_alloc_zeroed(size_t size);
+void *heap_realloc(void *p, size_t size, const char *function);
+/* Usable bytes; 0 and a report when p is no block of ours. */
+size_t heap_usable_size(const void *p, const char *function);
+/* NULL, or the report phrase that tells what is wrong with p as a live block of `span`. */
+const char *heap_pointer_error(const void *p, const span_t *span);
+
+TIDE_HOT bool
+block_is_linked(const block_t *block, uintptr_t guard)
+{
+    return ((uintptr_t)block->next ^ block->guard) == guard;
+}
+
+TIDE_HOT void
+block_link(block_t *block, block_t *next, uintptr_t guard)
+{
+    block->next = next;
+    block->guard = (uintptr_t)next ^ guard;
+}
+
+extern uintptr_t heap_guard; /* init: the process's guard word, never 0 */
+
+/* Is p the start of a block that was ever handed out? One multiplication gives both the index
+ * (high half) and whether p lies on a boundary (low half, see divisor_of). */
+TIDE_HOT bool
+span_has_block_at(const span_t *span, const void *p)
+{
+    uint64_t offset = (uint64_t)((uintptr_t)p - (uintptr_t)span->start);
+    unsigned __int128 product = (unsigned __int128)offset * span->divisor;
+
+    return (uint64_t)product < span->divisor && (uint64_t)(product >> 64) < span->linked;
+}
+
+/* The remote word. */
+#define REMOTE_HEAD_MASK 0xffffffffull
+#define REMOTE_COUNT_SHIFT 32
+#define REMOTE_STATE_SHIFT 48
+
+TIDE_HOT enum span_state
+remote_state(uint64_t word)
+{
+    return (enum span_state)(word >> REMOTE_STATE_SHIFT);
+}
+
+TIDE_HOT uint32_t
+remote_count(uint64_t word)
+{
+    return (uint32_t)(word >> REMOTE_COUNT_SHIFT) & 0xffff;
+}
+
+TIDE_HOT block_t *
+remote_head(const span_t *span, uint64_t word)
+{
+    uint64_t at = word & REMOTE_HEAD_MASK;
+
+    return at == 0 ? &list_end : (block_t *)(void *)(span->start + ((at - 1) << 4));
+}
+
+TIDE_HOT uint64_t
+remote_word(enum span_state state, const span_t *span, const block_t *head, uint32_t count)
+{
+    uint64_t at = count == 0 ? 0 : (((uintptr_t)head - (uintptr_t)span->start) >> 4) + 1;
+
+    return ((uint64_t)state << REMOTE_STATE_SHIFT) | ((uint64_t)count << REMOTE_COUNT_SHIFT) | at;
+}
+
+#endif

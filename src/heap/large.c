@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Large blocks: a span each, sized to os pages, aligned to slices. Freed slices go back to
+ * the arena with their pages, which the next block of any size takes first.
+ *
+ * Growth: in place while the slices behind are free; else the pages move to clean addresses
+ * (os_move_pages, no copy, no second resident copy) with room behind for the next growths, so that
+ * a block that keeps growing moves a logarithmic number of times; else it is copied by the caller.
+ * A block whose pages moved sits in a mapping of its own; when it is freed the range is renewed
+ * and merges with its neighbours again. The number of such blocks is bounded (VMAs are).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "heap/heap.h"
+#include "heap/report.h"
+#include "os/os.h"
+
+#define MOVE_MIN_BYTES ((size_t)256 << 10) /* below, copying is cheaper than two VMA changes */
+#define MOVED_BLOCKS_MAX 4096u             /* of 65530 VMAs a process may have */
+#define GROWTH_ROOM_MAX ((size_t)1 << 30)
+#define DENSE_MAX_BYTES ((size_t)32 << 20)
+
+static uint32_t moved_blocks; /* atomic(relaxed) */
+
+static size_t
+slices_for(size_t bytes)
+{
+    return (bytes + SLICE_BYTES - 1) >> SLICE_SHIFT;
+}
+
+static void
+large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t touched)
+{
+    span->divisor = 0;
+    span->start = start;
+    span->own = (sink_t){&list_end, 0, 0};
+    span->sink = &span->own;
+    span->block_size = 0;
+    span->size_class = 0;
+    span->live_floor = 0;
+    span->linked = 0;
+    span->kind = SPAN_LARGE;
+    span->bitmap = NULL;
+    span->bitmap_count = 0;
+    span->bytes = bytes;
+    span->capacity = 1;
+    span->slice_count = (uint32_t)slices;
+    span->touched_slices = (uint32_t)touched;
+    span->flags = 0;
+    span->next = span->previous = NULL;
+    atomic_store_relaxed(&span->remote, 0);
+    space_map_span(span, start, slices);
+}
+
+void *
+large_alloc(size_t size, size_t align, bool *zero)
+{
+    size_t bytes = align_up(max_zu(size, 1), OS_PAGE);
+    size_t count = slices_for(bytes);
+    struct slices slices;
+    span_t *span;
+
+    if (unlikely(size > PTRDIFF_MAX - OS_PAGE || count > UINT32_MAX / 2)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    span = span_record_alloc();
+    if (span == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    slices = slices_alloc(count, max_zu(align, SLICE_BYTES),
+                          bytes <= DENSE_MAX_BYTES ? SLICES_DENSE : SLICES_SPARSE);
+    if (slices.start == NULL) {
+        span_record_free(span);
+        errno = ENOMEM;
+        return NULL;
+    }
+    large_describe(span, slices.start, bytes, count, count);
+    atomic_add_relaxed(&arena_counters.large_allocs, 1);
+    if (zero != NULL) {
+        *zero = slices.zero;
+    }
+    return slices.start;
+}
+
+/* The span's address range as the arena wants it back; how many slices may hold pages. */
+static size_t
+forget_move(span_t *span)
+{
+    size_t bytes = (size_t)span->slice_count << SLICE_SHIFT;
+    size_t chunk = chunk_of_address(span->start);
+
+    if ((span->flags & SPAN_FLAG_MOVED) == 0) {
+        return span->touched_slices;
+    }
+    atomic_sub_relaxed(&moved_blocks, 1);
+    if (os_renew(span->start, bytes) != 0) {
+        return span->touched_slices;
+    }
+    if (space.chunks[chunk].kind == CHUNK_HUGE_PAGES) {
+        os_advise_huge(span->start, bytes, true);
+    }
+    os_name_range(span->start, bytes, "tidemalloc");
+    return 0;
+}
+
+void
+large_free(void *p, span_t *span)
+{
+    uint64_t freed = (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT;
+    size_t dirty;
+
+    /* Two threads that free the same block: one of them is told. */
+    if (atomic_exchange_acquire(&span->remote, freed) != 0) {
+        report_pointer("free", REPORT_DOUBLE_FREE, p, span);
+        return;
+    }
+    atomic_add_relaxed(&arena_counters.large_frees, 1);
+    dirty = forget_move(span);
+    slices_free(span->start, span->slice_count, dirty);
+    span_record_free(span);
+    heap_poke_keeper();
+}
+
+static void
+large_shrink(span_t *span, size_t bytes)
+{
+    size_t keep = slices_for(bytes);
+    size_t drop = span->slice_count - keep;
+    size_t dirty = span->touched_slices > keep ? span->touched_slices - keep : 0;
+
+    span->bytes = bytes;
+    if (drop == 0 || (span->flags & SPAN_FLAG_MOVED) != 0) {
+        return;
+    }
+    span->slice_count = (uint32_t)keep;
+    span->touched_slices = (uint32_t)min_zu(span->touched_slices, keep);
+    slices_free(span->start + (keep << SLICE_SHIFT), drop, dirty);
+}
+
+static bool
+large_grow_in_place(span_t *span, size_t bytes)
+{
+    size_t need = slices_for(bytes);
+    bool zero;
+
+    if (need > span->slice_count) {
+        size_t more = need - span->slice_count;
+
+        if ((span->flags & SPAN_FLAG_MOVED) != 0 ||
+            !slices_extend(span->start, span->slice_count, more, &zero)) {
+            return false;
+        }
+        space_map_span(span, span->start + ((size_t)span->slice_count << SLICE_SHIFT), more);
+        span->slice_count = (uint32_t)need;
+    }
+    if (need > span->touched_slices) {
+        span->touched_slices = (uint32_t)need;
+    }
+    span->bytes = bytes;
+    return true;
+}
+
+/* Moves the pages to clean addresses with room to grow. */
+static void *
+large_move(span_t *span, size_t bytes)
+{
+    size_t used = align_up(span->bytes, OS_PAGE);
+    size_t need = slices_for(bytes);
+    size_t room = slices_for(min_zu(bytes, GROWTH_ROOM_MAX));
+    char *old = span->start;
+    size_t old_count = span->slice_count;
+    size_t old_dirty;
+    struct slices to;
+
+    if (used < MOVE_MIN_BYTES || !os_has(OS_FEATURE_MREMAP_DONTUNMAP) ||
+        atomic_load_relaxed(&moved_blocks) >= MOVED_BLOCKS_MAX) {
+        return NULL;
+    }
+    to = slices_alloc_clean(need + room, SLICES_DENSE);
+    if (to.start == NULL) {
+        return NULL;
+    }
+    if (os_move_pages(old, to.start, used) != 0) {
+        slices_free(to.start, to.count, 0);
+        return NULL;
+    }
+    atomic_add_relaxed(&arena_counters.moved_bytes, used);
+    atomic_add_relaxed(&moved_blocks, 1);
+    atomic_add_relaxed(&arena_counters.realloc_moved, 1);
+    old_dirty = forget_move(span);
+    large_describe(span, to.start, bytes, to.count, need);
+    span->flags = SPAN_FLAG_MOVED;
+    slices_free(old, old_count, old_dirty > slices_for(used) ? old_dirty : 0);
+    return to.start;
+}
+
+void *
+large_realloc(span_t *span, size_t size)
+{
+    size_t bytes = align_up(max_zu(size, 1), OS_PAGE);
+
+    if (size > PTRDIFF_MAX - OS_PAGE) {
+        return NULL;
+    }
+    if (bytes <= span->bytes) {
+        if (size <= TIDE_SMALL_MAX) {
+            return NULL; /* fits a class now: copying little frees much */
+        }
+        large_shrink(span, bytes);
+        atomic_add_relaxed(&arena_counters.realloc_in_place, 1);
+        return span->start;
+    }
+    if (large_grow_in_place(span, bytes)) {
+        atomic_add_relaxed(&arena_counters.realloc_in_place, 1);
+        return span->start;
+    }
+    return large_move(span, bytes);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pool: per size class, spans that belong to nobody and have room. Recently changed
+ * ones first, cold ones last. Whoever needs a span of the class takes one; frees into a pooled span
+ * stay lock-free (remote.c); frees into a cold one set a bit under the class's lock.
+ *
+ * Transitions out of and into SPAN_POOLED and SPAN_COLD happen under the class's lock only.
+ * Never holds a lock while it releases a span.
+ */
+#include "base/assert.h"
+#include "heap/heap.h"
+
+struct pool {
+    lock_t lock TIDE_ALIGNED(TIDE_CACHE_LINE);
+    span_t *first;  /* lock */
+    span_t *last;   /* lock */
+    uint32_t count; /* lock; relaxed to read */
+};
+
+static struct pool pools[TIDE_CLASS_COUNT];
+
+static void
+unlink_locked(struct pool *pool, span_t *span)
+{
+    if (span->previous != NULL) {
+        span->previous->next = span->next;
+    } else {
+        pool->first = span->next;
+    }
+    if (span->next != NULL) {
+        span->next->previous = span->previous;
+    } else {
+        pool->last = span->previous;
+    }
+    span->next = span->previous = NULL;
+    atomic_store_relaxed(&pool->count, pool->count - 1);
+}
+
+static void
+link_first_locked(struct pool *pool, span_t *span)
+{
+    span->previous = NULL;
+    span->next = pool->first;
+    if (pool->first != NULL) {
+        pool->first->previous = span;
+    } else {
+        pool->last = span;
+    }
+    pool->first = span;
+    atomic_store_relaxed(&pool->count, pool->count + 1);
+}
+
+static void
+link_last_locked(struct pool *pool, span_t *span)
+{
+    span->next = NULL;
+    span->previous = pool->last;
+    if (pool->last != NULL) {
+        pool->last->next = span;
+    } else {
+        pool->first = span;
+    }
+    pool->last = span;
+    atomic_store_relaxed(&pool->count, pool->count + 1);
+}
+
+/* Moves the remote word to `state`, keeping its chain. Release: the owner's fields go with it to
+ * whoever claims next; acquire: the chain is ours to see. */
+static uint64_t
+change_state(span_t *span, enum span_state state)
+{
+    uint64_t word = atomic_load_relaxed(&span->remote);
+    uint64_t next;
+
+    do {
+        next = (word & ~(3ull << REMOTE_STATE_SHIFT)) | ((uint64_t)state << REMOTE_STATE_SHIFT);
+    } while (!atomic_cas_acq_rel(&span->remote, &word, next));
+    return next;
+}
+
+static void
+release_all_free(heap_t *heap, span_t *span)
+{
+    /* Acquire: the last writers of the blocks were other threads. */
+    (void)atomic_exchange_acquire(&span->remote, 0);
+    span_release(heap, span);
+}
+
+static void
+pool_put(heap_t *heap, span_t *span, uint32_t live)
+{
+    struct pool *pool = &pools[span->size_class];
+
+    lock_acquire(&pool->lock);
+    atomic_store_relaxed(&span->pool_live, live);
+    span->pool_epoch = (uint16_t)atomic_load_relaxed(&arena_tick);
+    if (remote_count(change_state(span, SPAN_POOLED)) == live) {
+        change_state(span, SPAN_OWNED); /* nobody can have taken it: we hold the lock */
+        lock_release(&pool->lock);
+        release_all_free(heap, span);
+        return;
+    }
+    link_first_locked(pool, span);
+    lock_release(&pool->lock);
+    if (heap != NULL) {
+        counter_add(&heap->counters.pooled, 1);
+    }
+}
+
+void
+span_let_go(heap_t *heap, span_t *span, uint32_t live)
+{
+    uint64_t none = 0;
+
+    tide_assert((span->flags & SPAN_FLAG_ON_LIST) == 0);
+    atomic_store_relaxed(&span->owner, NULL);
+    span->sink = &span->own;
+    span->own.left = live;
+    span->live_floor = 0;
+    if (live == remote_count(atomic_load_relaxed(&span->remote))) {
+        release_all_free(heap, span);
+        return;
+    }
+    /* Release pairs with the acquire of the next thread that frees in it. */
+    if (live == span->capacity &&
+        atomic_cas_release(&span->remote, &none, (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT)) {
+        return;
+    }
+    pool_put(heap, span, live);
+}
+
+span_t *
+pool_take(unsigned size_class)
+{
+    struct pool *pool = &pools[size_class];
+    span_t *span;
+
+    if (atomic_load_relaxed(&pool->count) == 0) {
+        return NULL;
+    }
+    lock_acquire(&pool->lock);
+    span = pool->first;
+    if (span != NULL) {
+        unlink_locked(pool, span);
+        change_state(span, SPAN_OWNED);
+    }
+    lock_release(&pool->lock);
+    return span;
+}
+
+static bool
+wants_cooling(const span_t *span, uint16_t before)
+{
+    uint64_t word = atomic_load_relaxed(&span->remote);
+
+    return (int16_t)(span->pool_epoch - before) < 0 &&
+           (remote_state(word) == SPAN_POOLED || (span->flags & SPAN_FLAG_STALE) != 0);
+}
+
+span_t *
+pool_take_oldest(unsigned size_class, uint16_t before)
+{
+    struct pool *pool = &pools[size_class];
+    span_t *span;
+
+    if (atomic_load_relaxed(&pool->count) == 0) {
+        return NULL;
+    }
+    lock_acquire(&pool->lock);
+    span = pool->last;
+    while (span != NULL && !wants_cooling(span, before)) {
+        span = span->previous;
+    }
+    if (span != NULL) {
+        unlink_locked(pool, span);
+        change_state(span, SPAN_OWNED);
+        span->flags &= (uint8_t)~SPAN_FLAG_STALE;
+    }
+    lock_release(&pool->lock);
+    return span;
+}
+
+void
+pool_put_cold(span_t *span, uint32_t live)
+{
+    struct pool *pool = &pools[span->size_class];
+    uint64_t none = 0;
+
+    lock_acquire(&pool->lock);
+    atomic_store_relaxed(&span->pool_live, live);
+    span->pool_epoch = (uint16_t)atomic_load_relaxed(&arena_tick);
+    /* Release: the bitmap goes with it. Blocks freed meanwhile: then it is merely pooled. */
+    if (atomic_cas_release(&span->remote, &none, (uint64_t)SPAN_COLD << REMOTE_STATE_SHIFT)) {
+        link_last_locked(pool, span);
+        lock_release(&pool->lock);
+        return;
+    }
+    lock_release(&pool->lock);
+    span_let_go(NULL, span, live);
+}
+
+void
+pool_release_if_free(heap_t *heap, span_t *span, unsigned size_class)
+{
+    struct pool *pool = &pools[size_class];
+    uint64_t word;
+    bool is_free;
+
+    lock_acquire(&pool->lock);
+    /* The span may be somebody's again, or another span by now: look, under the lock. */
+    word = atomic_load_acquire(&span->remote);
+    is_free = remote_state(word) == SPAN_POOLED &&
+              atomic_load_relaxed(&span->size_class) == size_class &&
+              remote_count(word) == atomic_load_relaxed(&span->pool_live);
+    if (is_free) {
+        unlink_locked(pool, span);
+        change_state(span, SPAN_OWNED);
+    }
+    lock_release(&pool->lock);
+    if (is_free) {
+        release_all_free(heap, span);
+    }
+}
+
+bool
+pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
+{
+    struct pool *pool = &pools[span->size_class];
+    uint32_t live;
+
+    lock_acquire(&pool->lock);
+    if (remote_state(atomic_load_acquire(&span->remote)) != SPAN_COLD) {
+        lock_release(&pool->lock);
+        return false;
+    }
+    for (uint32_t n = 0; n < count; n++) {
+        size_t i = (size_t)((char *)(void *)head - span->start) / span->block_size;
+
+        if (n + 1 < count) {
+            head = head->next; /* a single block is not touched at all */
+        }
+        span->bitmap[i / 64] |= 1ull << (i % 64);
+    }
+    span->bitmap_count += count;
+    span->flags |= SPAN_FLAG_STALE;
+    span->pool_epoch = (uint16_t)atomic_load_relaxed(&arena_tick);
+    live = span->pool_live - count;
+    atomic_store_relaxed(&span->pool_live, live);
+    if (live == 0) {
+        unlink_locked(pool, span);
+        change_state(span, SPAN_OWNED);
+    }
+    lock_release(&pool->lock);
+    if (live == 0) {
+        release_all_free(heap, span);
+    }
+    return true;
+}
+
+void
+pool_counts(unsigned size_class, uint64_t *spans, uint64_t *live)
+{
+    struct pool *pool = &pools[size_class];
+
+    *spans = *live = 0;
+    lock_acquire(&pool->lock);
+    for (const span_t *s = pool->first; s != NULL; s = s->next) {
+        *spans += 1;
+        *live += s->pool_live - remote_count(atomic_load_relaxed(&s->remote));
+    }
+    lock_release(&pool->lock);
+}
+
+void
+pool_locks_acquire(void)
+{
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        lock_acquire(&pools[c].lock);
+    }
+}
+
+void
+pool_locks_release(bool in_child)
+{
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        if (in_child) {
+            pools[c].lock = (lock_t){0};
+        } else {
+            lock_release(&pools[c].lock);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Small spans: made, extended, collected from, released. Every function expects the caller to be
+ * the only one who works on the span (its owner, or whoever moved the remote word to SPAN_OWNED).
+ *
+ * Fresh blocks are linked an os page at a time so that untouched pages stay untouched.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "heap/heap.h"
+#include "os/os.h"
+
+#define EXTEND_BYTES ((size_t)4096)
+#define BITMAP_UNIT 64u /* bytes; bitmaps are 1, 2, 4 or 8 of them */
+#define BITMAP_SIZES 4u
+
+block_t list_end;
+uintptr_t heap_guard;
+
+static struct {
+    lock_t lock; /* rank meta */
+    uint64_t *free[BITMAP_SIZES];
+} bitmaps;
+
+static unsigned
+bitmap_size_log2(const span_t *span)
+{
+    size_t units = (span->capacity / 8 + BITMAP_UNIT) / BITMAP_UNIT;
+
+    return units <= 1 ? 0 : log2_floor(units - 1) + 1;
+}
+
+uint64_t *
+span_bitmap_alloc(const span_t *span)
+{
+    unsigned k = bitmap_size_log2(span);
+    uint64_t *map;
+
+    lock_acquire(&bitmaps.lock);
+    map = bitmaps.free[k];
+    if (map != NULL) {
+        memcpy(&bitmaps.free[k], map, sizeof map);
+    }
+    lock_release(&bitmaps.lock);
+    if (map == NULL) {
+        return meta_alloc((size_t)BITMAP_UNIT << k);
+    }
+    memset(map, 0, (size_t)BITMAP_UNIT << k);
+    return map;
+}
+
+void
+span_bitmap_free(span_t *span)
+{
+    unsigned k = bitmap_size_log2(span);
+
+    if (span->bitmap == NULL) {
+        return;
+    }
+    lock_acquire(&bitmaps.lock);
+    memcpy(span->bitmap, &bitmaps.free[k], sizeof span->bitmap);
+    bitmaps.free[k] = span->bitmap;
+    lock_release(&bitmaps.lock);
+    span->bitmap = NULL;
+    span->bitmap_count = 0;
+}
+
+span_t *
+span_new_small(heap_t *heap, unsigned size_class)
+{
+    const struct size_class *sc = &size_classes[size_class];
+    heap_class_t *hc = &heap->classes[size_class];
+    span_t *span = span_record_alloc();
+    struct slices slices;
+
+    if (span == NULL) {
+        return NULL;
+    }
+    /* A heap's first span of a class may stay mostly empty; the ones after it fill up. */
+    slices = slices_alloc(sc->slices, SLICE_BYTES,
+                          hc->spans_taken == 0 ? SLICES_SPARSE : SLICES_DENSE);
+    if (slices.start == NULL) {
+        span_record_free(span);
+        return NULL;
+    }
+    hc->spans_taken++;
+    span->divisor = sc->divisor;
+    span->start = slices.start;
+    span->own = (sink_t){&list_end, 0, 0};
+    span->sink = &span->own;
+    span->block_size = sc->size;
+    span->live_floor = 0;
+    span->size_class = (uint8_t)size_class;
+    span->kind = SPAN_SMALL;
+    span->bitmap = NULL;
+    span->bitmap_count = 0;
+    span->linked = 0;
+    span->capacity = sc->capacity;
+    span->slice_count = sc->slices;
+    span->zero = slices.zero;
+    span->flags = 0;
+    span->next = span->previous = NULL;
+    atomic_store_relaxed(&span->remote, 0);
+    space_map_span(span, slices.start, sc->slices);
+    counter_add(&heap->counters.spans_new, 1);
+    return span;
+}
+
+void
+span_release(heap_t *heap, span_t *span)
+{
+    uint32_t count = span->slice_count;
+    char *start = span->start;
+    size_t used_bytes = align_up((size_t)span->linked * span->block_size, SLICE_BYTES);
+    /* Slices behind the last block ever linked were never touched. */
+    size_t dirty = span->zero ? min_zu(used_bytes >> SLICE_SHIFT, count) : count;
+
+    tide_assert((span->flags & SPAN_FLAG_ON_LIST) == 0);
+    atomic_store_relaxed(&span->owner, NULL);
+    span_bitmap_free(span);
+    slices_free(start, count, dirty);
+    span_record_free(span);
+    if (heap != NULL) {
+        counter_add(&heap->counters.spans_released, 1);
+    }
+}
+
+uint32_t
+span_take_remote(span_t *span, sink_t *sink)
+{
+    uint64_t word;
+
+    if (atomic_load_relaxed(&span->remote) == 0) {
+        return 0;
+    }
+    /* Acquire pairs with the release in remote.c: the chain's links are visible. */
+    word = atomic_exchange_acquire(&span->remote, 0);
+    tide_assert_internal(remote_state(word) == SPAN_OWNED);
+    sink->head = remote_head(span, word);
+    return remote_count(word);
+}
+
+/* Links `count` blocks from `first` on, in address order, before `head`. */
+static block_t *
+link_run(span_t *span, uint32_t first, uint32_t count, block_t *head)
+{
+    size_t size = span->block_size;
+    char *at = span->start + (size_t)first * size;
+    char *last = at + (size_t)(count - 1) * size;
+    block_t *result = (block_t *)(void *)at;
+
+    for (; at < last; at += size) {
+        block_link((block_t *)(void *)at, (block_t *)(void *)(at + size), heap_guard);
+    }
+    block_link((block_t *)(void *)last, head, heap_guard);
+    return result;
+}
+
+/* Held-back blocks of the first os page that has any. */
+static uint32_t
+extend_from_bitmap(span_t *span, sink_t *sink)
+{
+    size_t words = (span->capacity + 63) / 64;
+    block_t *head = &list_end;
+    uint32_t count = 0;
+    size_t page_end = 0;
+
+    for (size_t w = 0; w < words; w++) {
+        while (span->bitmap[w] != 0) {
+            uint32_t i = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(span->bitmap[w]);
+            size_t offset = (size_t)i * span->block_size;
+
+            if (count == 0) {
+                page_end = align_down(offset, OS_PAGE) + OS_PAGE;
+            } else if (offset >= page_end) {
+                goto out;
+            }
+            span->bitmap[w] &= span->bitmap[w] - 1;
+            head = link_run(span, i, 1, head);
+            count++;
+        }
+    }
+out:
+    sink->head = head;
+    span->bitmap_count -= count;
+    if (span->bitmap_count == 0) {
+        span_bitmap_free(span);
+        span->flags &= (uint8_t)~SPAN_FLAG_HOLES;
+    }
+    return count;
+}
+
+uint32_t
+span_extend(span_t *span, sink_t *sink)
+{
+    uint32_t left = span->capacity - span->linked;
+    uint32_t count;
+
+    if (span->bitmap_count > 0) {
+        return extend_from_bitmap(span, sink);
+    }
+    if (left == 0) {
+        return 0;
+    }
+    count = (uint32_t)max_zu(EXTEND_BYTES / span->block_size, 1);
+    count = (uint32_t)min_zu(count, left);
+    sink->head = link_run(span, span->linked, count, &list_end);
+    span->linked += count;
+    return count;
+}
+
+void
+span_locks_acquire(void)
+{
+    lock_acquire(&bitmaps.lock);
+}
+
+void
+span_locks_release(bool in_child)
+{
+    if (in_child) {
+        bitmaps.lock = (lock_t){0};
+    } else {
+        lock_release(&bitmaps.lock);
+    }
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of heaps: made from metadata, given to a thread at its first allocation (or first
+ * free of a block that is not its own), handed over whole when the thread ends. An orphan still
+ * owns its spans; the next thread that starts takes it over as it is, or the keeper
+ * dissolves it after a while. Nothing is ever unmapped.
+ *
+ * A thread's destructor asks to run again for two rounds, so that other libraries' destructors
+ * still find the heap; what comes after (ld.so frees TLS blocks) is served by the fallback heap.
+ */
+#include <errno.h>
+#include <pthread.h>
+
+#include "base/assert.h"
+#include "heap/heap.h"
+
+#define EXIT_ROUNDS 2u
+
+heap_t heap_empty = {
+    .guard = 1, /* list_end answers 0: every pop takes the slow path */
+    .bins = {[0 ... TIDE_CLASS_COUNT - 1] = {.head = &list_end}},
+};
+TIDE_TLS heap_t *heap_self = &heap_empty;
+TIDE_TLS bool heap_thread_over;
+struct heap_config heap_config = {.lifo = true};
+uint32_t heap_trim_epoch;
+
+static lock_t heaps_lock;
+static heap_t *all_heaps;    /* lock(heaps) to write, acquire to read */
+static heap_t *orphans;      /* lock(heaps) */
+static heap_t *empty_heaps;  /* lock(heaps) */
+static pthread_key_t exit_key;
+static uint32_t exit_key_made; /* atomic: 0, 1 while being made, 2 */
+
+heap_t *
+heap_first(void)
+{
+    return atomic_load_acquire(&all_heaps);
+}
+
+heap_t *
+heap_new(void)
+{
+    heap_t *heap = meta_alloc(sizeof *heap);
+
+    if (heap == NULL) {
+        return NULL;
+    }
+    heap->guard = heap_guard;
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        heap->bins[c].head = &list_end;
+    }
+    heap->collect_at = 1;
+    heap->state = HEAP_LIVE;
+    heap->trim_epoch = atomic_load_relaxed(&heap_trim_epoch);
+    lock_acquire(&heaps_lock);
+    heap->next = all_heaps;
+    atomic_store_release(&all_heaps, heap); /* pairs with heap_first */
+    lock_release(&heaps_lock);
+    return heap;
+}
+
+static void
+thread_exit_hook(void *arg)
+{
+    heap_t *heap = arg;
+
+    if (heap->destructor_rounds < EXIT_ROUNDS) {
+        heap->destructor_rounds++;
+        if (pthread_setspecific(exit_key, heap) == 0) {
+            return;
+        }
+    }
+    heap_thread_exit();
+}
+
+void
+heap_threads_init(void)
+{
+    uint32_t none = 0;
+
+    if (atomic_cas_acquire(&exit_key_made, &none, 1)) {
+        if (pthread_key_create(&exit_key, thread_exit_hook) == 0) {
+            atomic_store_release(&exit_key_made, 2); /* pairs with heap_attach */
+        }
+    }
+}
+
+static heap_t *
+take_idle(void)
+{
+    heap_t *heap;
+
+    lock_acquire(&heaps_lock);
+    heap = orphans;
+    if (heap != NULL) {
+        orphans = heap->next_idle;
+    } else if ((heap = empty_heaps) != NULL) {
+        empty_heaps = heap->next_idle;
+    }
+    if (heap != NULL) {
+        heap->state = HEAP_LIVE;
+        heap->destructor_rounds = 0;
+    }
+    lock_release(&heaps_lock);
+    return heap;
+}
+
+TIDE_COLD heap_t *
+heap_attach(void)
+{
+    heap_t *heap = heap_self;
+    int saved_errno = errno;
+
+    if (heap != &heap_empty) {
+        return heap;
+    }
+    if (heap_thread_over || tide_init_once() != 0) {
+        return NULL;
+    }
+    heap = take_idle();
+    if (heap == NULL) {
+        heap = heap_new();
+    }
+    if (heap == NULL) {
+        return NULL;
+    }
+    heap_self = heap; /* before anything below may allocate */
+    heap_threads_init();
+    if (atomic_load_acquire(&exit_key_made) == 2) {
+        pthread_setspecific(exit_key, heap);
+    }
+    errno = saved_errno;
+    return heap;
+}
+
+void
+heap_thread_exit(void)
+{
+    heap_t *heap = heap_self;
+
+    if (heap == &heap_empty) {
+        return;
+    }
+    remote_flush(heap);
+    heap_self = &heap_empty;
+    heap_thread_over = true;
+    lock_acquire(&heaps_lock);
+    heap->state = HEAP_ORPHAN;
+    heap->orphan_tick = atomic_load_relaxed(&arena_tick);
+    heap->next_idle = orphans;
+    orphans = heap;
+    lock_release(&heaps_lock);
+}
+
+static heap_t *
+take_old_orphan(uint32_t before_tick)
+{
+    heap_t **link;
+    heap_t *heap;
+
+    lock_acquire(&heaps_lock);
+    for (link = &orphans; (heap = *link) != NULL; link = &heap->next_idle) {
+        if ((int32_t)(heap->orphan_tick - before_tick) < 0) {
+            *link = heap->next_idle;
+            break;
+        }
+    }
+    lock_release(&heaps_lock);
+    return heap;
+}
+
+size_t
+heap_dissolve_orphans(uint32_t before_tick)
+{
+    size_t count = 0;
+    heap_t *heap;
+
+    while ((heap = take_old_orphan(before_tick)) != NULL) {
+        heap_let_go_all(heap);
+        lock_acquire(&heaps_lock);
+        heap->state = HEAP_EMPTY;
+        heap->next_idle = empty_heaps;
+        empty_heaps = heap;
+        lock_release(&heaps_lock);
+        count++;
+    }
+    return count;
+}
+
+/* --- fork ------------------------------------------------------------------------------------ */
+
+void
+heap_fork_child(void)
+{
+    /* Threads that were inside an operation left their heaps half changed: nobody looks into
+     * those again. Their full and pooled spans are everybody's as before. */
+    for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
+        if (heap->state == HEAP_LIVE && heap != heap_self) {
+            heap->state = HEAP_LOST;
+        }
+    }
+}
+
+void
+heap_locks_acquire(void)
+{
+    lock_acquire(&heaps_lock);
+    heap_fallback_lock(true, false);
+    pool_locks_acquire();
+}
+
+void
+heap_locks_release(bool in_child)
+{
+    pool_locks_release(in_child);
+    heap_fallback_lock(false, in_child);
+    if (in_child) {
+        heaps_lock = (lock_t){0};
+    } else {
+        lock_release(&heaps_lock);
+    }
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keeper's thread and pass. One pass at a time (pass_lock). The thread sleeps for an interval
+ * while there is memory that may have to go back, and without end when there is none; slow paths
+ * wake it then (heap_poke_keeper).
+ *
+ * Pooled spans that nobody touched for a window are cooled (holes purged); orphaned heaps are
+ * dissolved after a window; free slices go by the advice of predict/peak.
+ */
+#include "keeper/keeper.h"
+
+#include "heap/heap.h"
+#include "os/os.h"
+#include "predict/peak.h"
+
+#define SLICE_ROUND(bytes) ((bytes) & ~(SLICE_BYTES - 1))
+#define HOLE_QUOTA_BYTES ((size_t)256 << 20) /* per pass: bounds its time to some 100 ms */
+#define FREE_QUOTA_BYTES ((size_t)1 << 30)
+#define QUIET_PASSES_MAX 3u /* passes without work before the thread sleeps without end */
+
+enum keeper_thread { THREAD_NONE = 0, THREAD_STARTING = 1, THREAD_RUNNING = 2, THREAD_REFUSED = 3 };
+
+struct keeper_config keeper_config = {
+    .background = true,
+    .purge = true,
+    .hole_purge = true,
+    .interval_ms = 100,
+    .window_ms = 1000,
+    .threshold_bytes = (size_t)16 << 20,
+    .spare_bytes = (size_t)1 << 20,
+};
+struct keeper_counters keeper_counters;
+
+static lock_t pass_lock;
+static struct peak_state peak;      /* lock(pass) */
+static uint64_t last_pass_ms;       /* atomic(relaxed) */
+static uint64_t last_purged_tick;   /* lock(pass) */
+static uint64_t last_purged_level;  /* lock(pass): used bytes when memory was last released */
+static uint64_t seen_work;          /* lock(pass): slices allocated and freed at the last pass */
+static uint32_t thread_state;       /* atomic: enum keeper_thread */
+static uint32_t wake_word;          /* atomic: futex; 1 while the thread sleeps without end */
+
+static uint64_t
+now_ms(void)
+{
+    return os_now_ns() / 1000000u;
+}
+
+static struct tide_record
+observe(uint64_t at_ms)
+{
+    struct arena_counters *c = &arena_counters;
+    size_t used = atomic_load_relaxed(&c->used_slices);
+    size_t top = atomic_load_relaxed(&c->used_peak);
+
+    atomic_store_relaxed(&c->used_peak, used); /* a peak lost to a race shows up in `used` */
+    return (struct tide_record){
+        .now_ms = at_ms,
+        .used_bytes = (uint64_t)used << SLICE_SHIFT,
+        .peak_bytes = (uint64_t)max_zu(top, used) << SLICE_SHIFT,
+        .retained_bytes = (uint64_t)atomic_load_relaxed(&c->free_dirty_slices) << SLICE_SHIFT,
+    };
+}
+
+/* Ticks are intervals; a window is this many. */
+static uint32_t
+window_ticks(void)
+{
+    uint32_t interval = atomic_load_relaxed(&keeper_config.interval_ms);
+
+    return atomic_load_relaxed(&keeper_config.window_ms) / (interval == 0 ? 1 : interval);
+}
+
+static void
+score(const struct tide_record *record, uint32_t tick)
+{
+    bool recent = last_purged_tick != 0 && tick - last_purged_tick <= window_ticks();
+
+    if (recent && record->peak_bytes > last_purged_level) {
+        counter_add(&keeper_counters.regretted, 1);
+        last_purged_tick = 0;
+    }
+}
+
+static size_t
+release_free(const struct tide_advice *advice, const struct tide_record *record, uint32_t tick)
+{
+    size_t want = SLICE_ROUND(min_zu(advice->release_bytes, FREE_QUOTA_BYTES));
+    size_t done;
+
+    if (want == 0) {
+        return 0;
+    }
+    counter_add(&keeper_counters.advised, 1);
+    counter_add(&keeper_counters.tried, 1);
+    done = arena_purge_free(want, tick + 1);
+    if (done > 0) {
+        counter_add(&keeper_counters.applied, 1);
+        last_purged_tick = tick;
+        last_purged_level = record->peak_bytes + advice->keep_bytes;
+    }
+    return done;
+}
+
+/* One pass; true when there may be more to do soon. lock(pass) held. */
+static bool
+pass_locked(void)
+{
+    struct peak_params params = {
+        .window_ms = atomic_load_relaxed(&keeper_config.window_ms),
+        .spare_bytes = atomic_load_relaxed(&keeper_config.spare_bytes),
+    };
+    uint64_t at_ms = now_ms();
+    uint32_t tick = atomic_add_relaxed(&arena_tick, 1);
+    uint32_t old = tick - window_ticks();
+    struct tide_record record = observe(at_ms);
+    struct tide_advice advice;
+    uint64_t work = arena_counters.slices_allocated + arena_counters.slices_freed;
+    size_t done = 0;
+
+    atomic_store_relaxed(&last_pass_ms, at_ms);
+    counter_add(&keeper_counters.passes, 1);
+    score(&record, tick);
+    peak_observe(&peak, &params, &record);
+    if (atomic_load_relaxed(&keeper_config.purge)) {
+        counter_add(&keeper_counters.orphans_dissolved, heap_dissolve_orphans(old));
+        if (atomic_load_relaxed(&keeper_config.hole_purge)) {
+            done += heap_purge_holes(old, HOLE_QUOTA_BYTES);
+        }
+        advice = peak_advise(&peak, &params, &record);
+        done += release_free(&advice, &record, tick);
+    }
+    if (work != seen_work || done > 0) {
+        seen_work = work;
+        return true;
+    }
+    return peak_level(&peak) > record.used_bytes && record.retained_bytes > params.spare_bytes;
+}
+
+static void *
+keeper_thread_main(void *arg)
+{
+    uint32_t quiet = 0;
+
+    (void)arg;
+    atomic_store_release(&thread_state, THREAD_RUNNING);
+    for (;;) {
+        bool busy;
+
+        lock_acquire(&pass_lock);
+        busy = pass_locked();
+        lock_release(&pass_lock);
+        quiet = busy ? 0 : quiet + 1;
+        /* A pooled span becomes old a window after the last change: stay awake until then. */
+        if (quiet > QUIET_PASSES_MAX + window_ticks()) {
+            atomic_store_relaxed(&wake_word, 1);
+            os_futex_wait(&wake_word, 1, 0);
+            atomic_store_relaxed(&wake_word, 0);
+            quiet = 0;
+        } else {
+            static uint32_t never;
+            os_futex_wait(&never, 0,
+                          (uint64_t)atomic_load_relaxed(&keeper_config.interval_ms) * 1000000u);
+        }
+    }
+    return NULL;
+}
+
+TIDE_COLD static void
+start_thread(void)
+{
+    uint32_t none = THREAD_NONE;
+
+    if (!atomic_cas_acquire(&thread_state, &none, THREAD_STARTING)) {
+        return;
+    }
+    counter_add(&keeper_counters.thread_starts, 1);
+    if (os_thread_start(keeper_thread_main, NULL, "tide-keeper") != 0) {
+        atomic_store_relaxed(&thread_state, THREAD_REFUSED);
+    }
+}
+
+/* The pass on an allocating thread's slow path, when there is no thread to do it. */
+TIDE_COLD static void
+pass_in_passing(void)
+{
+    uint64_t since = now_ms() - atomic_load_relaxed(&last_pass_ms);
+
+    if (since >= atomic_load_relaxed(&keeper_config.interval_ms) && lock_try_acquire(&pass_lock)) {
+        (void)pass_locked();
+        lock_release(&pass_lock);
+    }
+}
+
+void
+heap_poke_keeper(void)
+{
+    uint32_t state = atomic_load_relaxed(&thread_state);
+
+    if (likely(state == THREAD_RUNNING)) {
+        if (unlikely(atomic_load_relaxed(&wake_word) != 0)) {
+            atomic_store_relaxed(&wake_word, 0);
+            os_futex_wake(&wake_word, 1);
+        }
+        return;
+    }
+    if (state == THREAD_STARTING || lock_is_forking()) {
+        return;
+    }
+    if (atomic_load_relaxed(&arena_counters.used_peak) << SLICE_SHIFT <
+        keeper_config.threshold_bytes) {
+        return;
+    }
+    if (state == THREAD_NONE && keeper_config.background) {
+        start_thread();
+    } else {
+        pass_in_passing();
+    }
+}
+
+bool
+keeper_is_running(void)
+{
+    return atomic_load_relaxed(&thread_state) == THREAD_RUNNING;
+}
+
+size_t
+keeper_trim(void)
+{
+    uint64_t before = arena_counters.purged_bytes + arena_counters.hole_purged_bytes;
+    uint32_t tick;
+
+    lock_acquire(&pass_lock);
+    tick = atomic_add_relaxed(&arena_tick, 1);
+    if (heap_self != &heap_empty) {
+        heap_self->trim_epoch = atomic_add_relaxed(&heap_trim_epoch, 1);
+        heap_let_go_all(heap_self);
+    } else {
+        atomic_add_relaxed(&heap_trim_epoch, 1);
+    }
+    heap_dissolve_orphans(tick + 1);
+    (void)heap_purge_holes(tick + 1, SIZE_MAX);
+    (void)arena_purge_free(SIZE_MAX, tick + 1);
+    lock_release(&pass_lock);
+    return (size_t)(arena_counters.purged_bytes + arena_counters.hole_purged_bytes - before);
+}
+
+void
+keeper_prefork(void)
+{
+    lock_acquire(&pass_lock);
+}
+
+void
+keeper_postfork(bool in_child)
+{
+    if (!in_child) {
+        lock_release(&pass_lock);
+        return;
+    }
+    pass_lock = (lock_t){0};
+    wake_word = 0;
+    thread_state = THREAD_NONE;
+    /* A child that only wants to exec or to write a snapshot gets no thread: it has to grow. */
+    keeper_config.threshold_bytes += arena_counters.used_slices << SLICE_SHIFT;
+    arena_counters.used_peak = arena_counters.used_slices;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keeper: observe → forecast → plan → act → score. The only place where arena, heap and
+ * predict meet. A background thread once the process has grown past a threshold; without it
+ * (not wanted, not permitted, not started yet) the allocating threads run the same pass on their
+ * slow paths, at most once an interval.
+ */
+#ifndef TIDE_KEEPER_KEEPER_H
+#define TIDE_KEEPER_KEEPER_H
+
+#include "base/compiler.h"
+
+struct keeper_config {
+    bool background;         /* init: a thread may be started */
+    bool purge;              /* runtime: give memory back at all */
+    bool hole_purge;         /* runtime: also os pages between live blocks */
+    uint32_t interval_ms;    /* runtime: */
+    uint32_t window_ms;      /* runtime: the recent-peak window */
+    size_t threshold_bytes;  /* init: used bytes at which the thread is started */
+    size_t spare_bytes;      /* runtime: free memory never worth returning */
+};
+
+/* Counters: written under the pass lock, relaxed to read. */
+struct keeper_counters {
+    uint64_t passes;
+    uint64_t advised;   /* advice to release something */
+    uint64_t tried;     /* releases begun */
+    uint64_t applied;   /* releases that gave something back */
+    uint64_t regretted; /* intervals in which released memory was wanted back within a window */
+    uint64_t orphans_dissolved;
+    uint64_t thread_starts;
+};
+
+extern struct keeper_config keeper_config;
+extern struct keeper_counters keeper_counters;
+
+/* Gives back everything that can be: the caller's heap, orphans, holes, free slices; asks other
+ * threads' heaps to follow at their next slow path. Waits for a pass in progress. Bytes. */
+size_t keeper_trim(void);
+
+/* Fork: the pass lock is taken before, released or reset after; the child has no thread. */
+void keeper_prefork(void);
+void keeper_postfork(bool in_child);
+
+bool keeper_is_running(void);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contract with the kernel. Everything that leaves the process goes through here, so that
+ * tests can fail the Nth call and so that an absent feature has one place to be absent in.
+ *
+ * Global rules: addresses and sizes are multiples of OS_PAGE and sizes are > 0 unless said.
+ * Functions return 0 or an errno value; none sets errno (they save and restore it). None
+ * allocates, none is a cancellation point, all are async-signal-safe and may be called under any
+ * lock, though the slow ones (marked) should not be.
+ */
+#ifndef TIDE_OS_OS_H
+#define TIDE_OS_OS_H
+
+#include "base/atomic.h"
+
+#define OS_PAGE_SHIFT 12
+#define OS_PAGE ((size_t)1 << OS_PAGE_SHIFT)
+
+/* What the running kernel was found to offer. `init:` filled by os_init, refined when a call is
+ * refused (a seccomp filter): then the bit is cleared and the fallback is used from there on. */
+enum os_feature {
+    OS_FEATURE_POPULATE_WRITE = 1u << 1,  /* 5.14 */
+    OS_FEATURE_MREMAP_DONTUNMAP = 1u << 2, /* 5.7 */
+    OS_FEATURE_THP = 1u << 3,             /* transparent huge pages are not `never` */
+    OS_FEATURE_THP_ALWAYS = 1u << 4,      /* ... and `always`: one touched byte may cost 2 MiB */
+    OS_FEATURE_DONTNEED = 1u << 5,        /* madvise(MADV_DONTNEED) is permitted */
+    OS_FEATURE_VMA_NAMES = 1u << 6,       /* 5.17 with CONFIG_ANON_VMA_NAME */
+    OS_FEATURE_THREADS = 1u << 7,         /* a background thread could be started (or not tried) */
+};
+
+struct os_info {
+    uint32_t features;        /* owner-w/any-r: enum os_feature */
+    uint32_t overcommit;      /* init: vm.overcommit_memory, 0 when unknown */
+    size_t address_limit;     /* init: RLIMIT_AS in bytes, SIZE_MAX when unlimited */
+    size_t huge_page;         /* init: bytes of a transparent huge page; 0 without THP */
+    uint32_t cpus;            /* init: CPUs in the affinity mask (not the host's count) */
+};
+
+extern struct os_info os_info;
+
+/* Fills os_info. Opens two files below /proc and /sys when they exist. Called once. */
+void os_init(void);
+
+static inline bool
+os_has(enum os_feature feature)
+{
+    return (atomic_load_relaxed(&os_info.features) & (uint32_t)feature) != 0;
+}
+
+/* Reserves address space, inaccessible and not charged. `hint` may be NULL. NULL on failure. */
+void *os_reserve(void *hint, size_t size);
+/* Exactly at `address`, failing when anything is there: EEXIST, ENOMEM. */
+int os_reserve_at(void *address, size_t size);
+void os_unreserve(void *address, size_t size);
+
+/* Makes reserved pages readable and writable; fresh ones read as zero. ENOMEM. */
+int os_commit(void *address, size_t size);
+
+/* Gives the pages back at once (MADV_DONTNEED, so that RSS tells the truth); they read as zero
+ * afterwards. EPERM where a sandbox forbids it: nothing is given back then. */
+int os_purge(void *address, size_t size);
+
+/* Asks for (or against) huge pages in the range. */
+int os_advise_huge(void *address, size_t size, bool huge);
+
+/* Faults the pages in, writable, from the calling thread. At most 2 MiB a call. (slow) */
+int os_populate(void *address, size_t size);
+
+/* Moves the pages of `from` to `to` (both committed, same size, `to` without contents wanted);
+ * `from` reads as zero afterwards. ENOSYS when the kernel cannot. (slow) */
+int os_move_pages(void *from, void *to, size_t size);
+
+/* Replaces the range by fresh zero pages of one plain mapping (undoes os_move_pages's effect on
+ * the mapping's identity so that neighbours merge again). (slow) */
+int os_renew(void *address, size_t size);
+
+/* Bytes of the range that are in RAM (mincore). (slow) */
+size_t os_resident_range(const void *address, size_t size);
+
+/* VmRSS in bytes, 0 without /proc. (slow) */
+size_t os_rss_bytes(void);
+
+uint64_t os_now_ns(void);       /* CLOCK_MONOTONIC */
+uint64_t os_random(void);       /* from the auxiliary vector; constant over the process's life */
+int os_pid(void);               /* uncached */
+int os_tid(void);
+
+/* Waits while *word == expected, at most timeout_ns (0: for ever). Spurious returns allowed. */
+void os_futex_wait(uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+void os_futex_wake(uint32_t *word, int count);
+
+/* Starts a detached thread, all signals blocked, small stack. EAGAIN, EPERM… */
+int os_thread_start(void *(*run)(void *), void *arg, const char *name);
+
+/* write(2) until done or failed. */
+void os_write(int fd, const char *text, size_t len);
+
+/* Names a range in /proc/PID/maps where the kernel can. */
+void os_name_range(void *address, size_t size, const char *name);
+
+/* Tests only: when set, consulted before every fallible call; nonzero is returned as its error. */
+extern int (*os_fault_hook)(const char *call);
+
+#endif

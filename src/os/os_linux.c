@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Linux behind os.h. System calls used: mmap, munmap, mprotect, madvise, mremap, mincore, futex,
+ * getpid, gettid, sched_getaffinity, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), openat/read/close
+ * for two files at start, clock_gettime (vdso), write; pthread_create for the one background
+ * thread. Thin wrappers: no retry loops, no alignment, no policy; those live in arena/.
+ *
+ * All go through raw syscall() where libc's wrapper would be a cancellation point; errno is saved.
+ */
+#include "os/os.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+
+#define KEEPER_STACK_BYTES ((size_t)64 << 10)
+
+struct os_info os_info = {.address_limit = SIZE_MAX};
+int (*os_fault_hook)(const char *call);
+
+static int
+injected_fault(const char *call)
+{
+    return unlikely(os_fault_hook != NULL) ? os_fault_hook(call) : 0;
+}
+
+/* The error of a call that returned -1, with the caller's errno put back. */
+static int
+take_error(int saved_errno)
+{
+    int error = errno;
+
+    errno = saved_errno;
+    return error;
+}
+
+static void
+drop_feature(enum os_feature feature)
+{
+    uint32_t features = atomic_load_relaxed(&os_info.features);
+
+    atomic_store_relaxed(&os_info.features, features & ~(uint32_t)feature);
+}
+
+/* Reads the start of a small file; bytes read, 0 when it cannot be had. */
+static size_t
+read_file(const char *path, char *buffer, size_t size)
+{
+    int saved_errno = errno;
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    long got = 0;
+
+    if (fd >= 0) {
+        got = syscall(SYS_read, fd, buffer, size - 1);
+        syscall(SYS_close, fd);
+    }
+    errno = saved_errno;
+    if (got < 0) {
+        got = 0;
+    }
+    buffer[got] = '\0';
+    return (size_t)got;
+}
+
+static void
+detect_huge_pages(void)
+{
+    char text[64];
+
+    if (read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text) == 0 ||
+        strstr(text, "[never]") != NULL) {
+        return;
+    }
+    os_info.features |= OS_FEATURE_THP;
+    os_info.huge_page = (size_t)2 << 20;
+    if (strstr(text, "[always]") != NULL) {
+        os_info.features |= OS_FEATURE_THP_ALWAYS;
+    }
+}
+
+static uint32_t
+count_cpus(void)
+{
+    unsigned long mask[128] = {0};
+    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+    uint32_t cpus = 0;
+
+    for (size_t i = 0; bytes > 0 && i < (size_t)bytes / sizeof mask[0]; i++) {
+        cpus += (uint32_t)__builtin_popcountl(mask[i]);
+    }
+    return cpus == 0 ? 1 : cpus;
+}
+
+void
+os_init(void)
+{
+    int saved_errno = errno;
+    struct rlimit limit;
+    char text[16];
+
+    /* Assumed until a call is refused: asking in advance would cost every tiny process a call. */
+    os_info.features = OS_FEATURE_POPULATE_WRITE | OS_FEATURE_MREMAP_DONTUNMAP | OS_FEATURE_DONTNEED | OS_FEATURE_VMA_NAMES |
+                       OS_FEATURE_THREADS;
+    os_info.cpus = count_cpus();
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+        os_info.address_limit = (size_t)limit.rlim_cur;
+    }
+    if (read_file("/proc/sys/vm/overcommit_memory", text, sizeof text) > 0) {
+        os_info.overcommit = (uint32_t)(text[0] - '0');
+    }
+    detect_huge_pages();
+    errno = saved_errno;
+}
+
+void *
+os_reserve(void *hint, size_t size)
+{
+    int saved_errno = errno;
+    void *p;
+
+    if (injected_fault("reserve") != 0) {
+        return NULL;
+    }
+    p = mmap(hint, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    errno = saved_errno;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+int
+os_reserve_at(void *address, size_t size)
+{
+    int saved_errno = errno;
+    int error = injected_fault("reserve");
+    void *p;
+
+    if (error != 0) {
+        return error;
+    }
+    p = mmap(address, size, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (p == MAP_FAILED) {
+        return take_error(saved_errno);
+    }
+    if (p != address) { /* a kernel before 4.17 took the address for a hint */
+        munmap(p, size);
+        errno = saved_errno;
+        return EEXIST;
+    }
+    return 0;
+}
+
+void
+os_unreserve(void *address, size_t size)
+{
+    int saved_errno = errno;
+
+    munmap(address, size);
+    errno = saved_errno;
+}
+
+int
+os_commit(void *address, size_t size)
+{
+    int saved_errno = errno;
+    int error = injected_fault("commit");
+
+    if (error == 0 && mprotect(address, size, PROT_READ | PROT_WRITE) != 0) {
+        error = take_error(saved_errno);
+    }
+    return error;
+}
+
+static int
+advise(void *address, size_t size, int advice, const char *call)
+{
+    int saved_errno = errno;
+    int error = injected_fault(call);
+
+    if (error == 0 && madvise(address, size, advice) != 0) {
+        error = take_error(saved_errno);
+    }
+    return error;
+}
+
+int
+os_purge(void *address, size_t size)
+{
+    int error;
+
+    if (!os_has(OS_FEATURE_DONTNEED)) {
+        return EPERM;
+    }
+    error = advise(address, size, MADV_DONTNEED, "purge");
+    if (error == EPERM || error == ENOSYS || error == EACCES) {
+        drop_feature(OS_FEATURE_DONTNEED);
+    }
+    return error;
+}
+
+int
+os_advise_huge(void *address, size_t size, bool huge)
+{
+    return advise(address, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, "huge");
+}
+
+int
+os_populate(void *address, size_t size)
+{
+    int error;
+
+    if (!os_has(OS_FEATURE_POPULATE_WRITE)) {
+        return ENOSYS;
+    }
+    error = advise(address, size, MADV_POPULATE_WRITE, "populate");
+    if (error == EINVAL || error == EPERM) {
+        drop_feature(OS_FEATURE_POPULATE_WRITE);
+    }
+    return error;
+}
+
+int
+os_move_pages(void *from, void *to, size_t size)
+{
+    int saved_errno = errno;
+    int error = injected_fault("move");
+
+    if (error != 0 || !os_has(OS_FEATURE_MREMAP_DONTUNMAP)) {
+        return error != 0 ? error : ENOSYS;
+    }
+    if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) ==
+        MAP_FAILED) {
+        error = take_error(saved_errno);
+        if (error == EINVAL || error == EPERM || error == ENOSYS) {
+            drop_feature(OS_FEATURE_MREMAP_DONTUNMAP);
+        }
+    }
+    return error;
+}
+
+int
+os_renew(void *address, size_t size)
+{
+    int saved_errno = errno;
+    int error = injected_fault("renew");
+
+    if (error == 0 && mmap(address, size, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+                           0) == MAP_FAILED) {
+        error = take_error(saved_errno);
+    }
+    return error;
+}
+
+size_t
+os_resident_range(const void *address, size_t size)
+{
+    int saved_errno = errno;
+    unsigned char pages[512];
+    size_t resident = 0;
+
+    for (size_t at = 0; at < size; at += sizeof pages * OS_PAGE) {
+        size_t part = size - at < sizeof pages * OS_PAGE ? size - at : sizeof pages * OS_PAGE;
+
+        if (mincore((char *)(uintptr_t)address + at, part, pages) != 0) {
+            break;
+        }
+        for (size_t i = 0; i < part >> OS_PAGE_SHIFT; i++) {
+            resident += (pages[i] & 1u) << OS_PAGE_SHIFT;
+        }
+    }
+    errno = saved_errno;
+    return resident;
+}
+
+size_t
+os_rss_bytes(void)
+{
+    char text[128];
+    const char *p = text;
+    size_t pages = 0;
+
+    if (read_file("/proc/self/statm", text, sizeof text) == 0) {
+        return 0;
+    }
+    while (*p != '\0' && *p != ' ') {
+        p++;
+    }
+    while (*p == ' ') {
+        p++;
+    }
+    for (; *p >= '0' && *p <= '9'; p++) {
+        pages = pages * 10 + (size_t)(*p - '0');
+    }
+    return pages << OS_PAGE_SHIFT;
+}
+
+uint64_t
+os_now_ns(void)
+{
+    struct timespec t = {0, 0};
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t
+os_random(void)
+{
+    unsigned long at = getauxval(AT_RANDOM);
+    uint64_t seed = 0x9e3779b97f4a7c15u ^ (uint64_t)(uintptr_t)&seed;
+
+    if (at != 0) {
+        /* The second half: libc's stack and pointer guards are made of the first. */
+        memcpy(&seed, (const char *)at + 8, sizeof seed);
+    }
+    /* One round of a 64-bit mixer, so that the guard itself is never published. */
+    seed ^= seed >> 31;
+    seed *= 0xbf58476d1ce4e5b9u;
+    return seed ^ (seed >> 29);
+}
+
+int
+os_pid(void)
+{
+    return (int)syscall(SYS_getpid);
+}
+
+int
+os_tid(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+void
+os_futex_wait(uint32_t *word, uint32_t expected, uint64_t timeout_ns)
+{
+    int saved_errno = errno;
+    struct timespec timeout = {(time_t)(timeout_ns / 1000000000u),
+                               (long)(timeout_ns % 1000000000u)};
+
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout_ns == 0 ? NULL : &timeout, NULL,
+            0);
+    errno = saved_errno;
+}
+
+void
+os_futex_wake(uint32_t *word, int count)
+{
+    int saved_errno = errno;
+
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+    errno = saved_errno;
+}
+
+int
+os_thread_start(void *(*run)(void *), void *arg, const char *name)
+{
+    int saved_errno = errno;
+    int error = injected_fault("thread");
+    pthread_attr_t attr;
+    pthread_t thread;
+    sigset_t all;
+    sigset_t before;
+
+    if (error != 0) {
+        return error;
+    }
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, KEEPER_STACK_BYTES);
+    error = pthread_create(&thread, &attr, run, arg);
+    if (error == EINVAL) { /* a program with so much static TLS that it does not fit */
+        error = pthread_create(&thread, NULL, run, arg);
+        if (error == 0) {
+            pthread_detach(thread);
+        }
+    }
+    pthread_attr_destroy(&attr);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0) {
+        pthread_setname_np(thread, name);
+    } else {
+        drop_feature(OS_FEATURE_THREADS);
+    }
+    errno = saved_errno;
+    return error;
+}
+
+void
+os_write(int fd, const char *text, size_t len)
+{
+    int saved_errno = errno;
+
+    while (len > 0) {
+        long n = syscall(SYS_write, fd, text, len);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            break;
+        }
+        text += n;
+        len -= (size_t)n;
+    }
+    errno = saved_errno;
+}
+
+void
+os_name_range(void *address, size_t size, const char *name)
+{
+    int saved_errno = errno;
+
+    if (os_has(OS_FEATURE_VMA_NAMES) &&
+        prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, address, size, name) != 0) {
+        drop_feature(OS_FEATURE_VMA_NAMES);
+    }
+    errno = saved_errno;
+}

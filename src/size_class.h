@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sizes to classes. 16-byte steps to 256, then 8 classes per doubling (at most 12.5 % apart) to
+ * 32 KiB; beyond that a block is a span of its own. All tables are filled once by
+ * size_class_init; before it every size maps to class 0 of a heap that is empty.
+ */
+#ifndef TIDE_SIZE_CLASS_H
+#define TIDE_SIZE_CLASS_H
+
+#include "base/bits.h"
+
+#define TIDE_SMALL_MAX ((size_t)32 << 10) /* largest size served from shared spans */
+#define TIDE_CLASS_COUNT 72
+#define TIDE_CLASS_STEP_SHIFT 4
+#define TIDE_CLASS_LOOKUP_LEN ((TIDE_SMALL_MAX >> TIDE_CLASS_STEP_SHIFT) + 1)
+
+struct size_class {
+    uint64_t divisor;     /* ceil(2^64 / size): n % size == 0 iff n * divisor < divisor (n < 2^32) */
+    uint32_t size;        /* bytes of a block */
+    uint32_t capacity;    /* blocks in a span */
+    uint16_t slices;      /* slices in a span */
+    uint16_t keep_live;   /* a span with this many live blocks or fewer belongs to the pool */
+    uint32_t pad;
+};
+
+extern struct size_class size_classes[TIDE_CLASS_COUNT];     /* init: */
+extern uint8_t size_class_lookup[TIDE_CLASS_LOOKUP_LEN];     /* init: (size + 15) >> 4 → class */
+
+void size_class_init(void);
+
+/* size <= TIDE_SMALL_MAX */
+TIDE_HOT unsigned
+size_class_of(size_t size)
+{
+    return size_class_lookup[(size + 15) >> TIDE_CLASS_STEP_SHIFT];
+}
+
+/* ceil(2^64 / size), for the divisibility test (Lemire, Kaser, Kurz, "Faster remainder by direct
+ * computation", 2019). size > 1. */
+TIDE_HOT uint64_t
+divisor_of(uint32_t size)
+{
+    return UINT64_MAX / size + 1;
+}
+
+#endif

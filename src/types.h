@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Read me first. The words, the structures and who may touch which field.
+ *
+ *   os page  4 KiB, the kernel's unit
+ *   slice    64 KiB, the unit of metadata look-up: one pointer in the slice map each
+ *   chunk    2 MiB = 32 slices, aligned to itself: the unit of growth, huge pages, page-out
+ *   span     a run of slices that serves one size class, or one large block
+ *   block    what the user gets
+ *   heap     one thread's view: a bin per size class, its current span, spans with room
+ *   bin      the blocks a heap hands out next for one class (the heap's only hot data)
+ *   sink     where the owner's frees of a span's blocks go: the span's own list, or the bin
+ *   pool     per class, the spans that belong to nobody and have room; anyone may claim one
+ *   keeper   the background thread
+ *   lane     predicted lifetime class; one lane, `default`, so far
+ *
+ *   address:  base + | chunk (index >> 5) | slice (16 bits below) | byte in slice (16) |
+ *
+ * A freed block holds {next, next ^ guard}: whoever pops it sees an overwritten link at once, and
+ * whoever frees it sees that it was free already. Lists end in list_end, whose words are
+ * zero and therefore fail the same test: empty, corrupted and uninitialised are one compare.
+ */
+#ifndef TIDE_TYPES_H
+#define TIDE_TYPES_H
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "size_class.h"
+
+enum {
+    SLICE_SHIFT = 16,
+    CHUNK_SHIFT = 21,
+    CHUNK_SLICES = 1 << (CHUNK_SHIFT - SLICE_SHIFT),
+};
+#define SLICE_BYTES ((size_t)1 << SLICE_SHIFT)
+#define CHUNK_BYTES ((size_t)1 << CHUNK_SHIFT)
+TIDE_STATIC_ASSERT(CHUNK_SLICES == 32, "a chunk's slices are the bits of a uint32_t");
+
+typedef struct block {
+    struct block *next;
+    uintptr_t guard; /* next ^ heap guard while free; 0 once handed out */
+} block_t;
+
+extern block_t list_end; /* const: both words 0 */
+
+/* A free list and a countdown. 16 bytes: the hot free path touches exactly this. */
+typedef struct sink {
+    block_t *head; /* owner: never NULL; list_end when empty */
+    uint32_t left; /* owner: frees until the owner wants to look (see span.live_floor) */
+    uint32_t pad;
+} sink_t;
+
+typedef struct heap heap_t;
+
+/*
+ * The remote word: everything other threads do to a span goes through this one word, so each
+ * step is one atomic operation and no state is seen half changed.
+ *
+ *   bits  0..31  offset of the first remotely freed block in units of 16 bytes, plus 1; 0: none
+ *   bits 32..47  how many are chained there
+ *   bits 48..49  enum span_state
+ */
+enum span_state {
+    SPAN_OWNED = 0,  /* span.owner (or the keeper, or nobody for a moment) works on it alone */
+    SPAN_FULL = 1,   /* every block is live; on no list; the next thread to free in it owns it */
+    SPAN_POOLED = 2, /* in its class's pool; free blocks on its own list */
+    SPAN_COLD = 3,   /* in the pool; free blocks only in the bitmap; frees do not touch the data */
+};
+
+enum span_kind {
+    SPAN_NONE = 0,  /* the one record that stands for slices without a span */
+    SPAN_SMALL = 1,
+    SPAN_LARGE = 2,
+};
+
+/*
+ * One record per span, out of line and type-stable: a record is reused for spans only, so a stale
+ * pointer reads a valid (if different) span and the remote word tells.
+ *
+ * Who may touch it: `owner:` fields belong to the thread whose heap is in `owner`; while owner is
+ * NULL, to whoever moved the remote word to SPAN_OWNED. `pool:` fields are under the class's pool
+ * lock. Handing over is a release CAS on `remote`, taking over an acquire CAS.
+ *
+ * Counting identity (small): live + |own list| + |blocks in bitmap| == linked, where live counts
+ * remotely freed blocks until they are collected. While the span is current its list
+ * is in the heap's bin and live is not kept; when the bin runs dry live == linked.
+ * Else live == own.left + live_floor.
+ */
+typedef struct span {
+    /* the line that free reads */
+    heap_t *owner;         /* atomic(relaxed): the heap whose thread frees here without atomics */
+    sink_t *sink;          /* owner: &own, or the bin while this is the current span */
+    uint64_t divisor;      /* const: of block_size */
+    char *start;           /* const: first byte, slice-aligned */
+    sink_t own;            /* owner: free blocks; left = live - live_floor */
+    uint32_t block_size;   /* const: bytes; 0 for large */
+    uint16_t live_floor;   /* owner: own.left reaches 0 when live sinks to this */
+    uint8_t size_class;    /* const: */
+    uint8_t kind;          /* const: enum span_kind */
+    uint32_t linked;       /* owner: blocks that were ever handed to a list; the rest is fresh */
+
+    /* the line that refills and other threads use */
+    uint64_t remote TIDE_ALIGNED(TIDE_CACHE_LINE); /* atomic: see above */
+    struct span *next;     /* owner or pool: neighbour in the heap's or the pool's list */
+    struct span *previous;
+    uint64_t *bitmap;      /* owner or pool: one bit per block, set = free and on no list */
+    size_t bytes;          /* large: usable bytes, os pages; owner of the block */
+    uint32_t bitmap_count; /* owner or pool: bits set */
+    uint32_t capacity;     /* const: blocks */
+    uint32_t slice_count;  /* const for small; large: grows and shrinks in place (arena lock) */
+    union {
+        uint32_t touched_slices; /* large: slices that may hold pages (growth room is clean) */
+        uint32_t pool_live;      /* atomic(relaxed), pool: live blocks, remote ones included */
+    };
+    uint16_t pool_epoch;   /* pool: keeper tick of the last change */
+    uint8_t zero;          /* const: the fresh tail reads as zero */
+    uint8_t flags;         /* owner or pool: enum span_flags */
+} span_t;
+TIDE_STATIC_ASSERT(sizeof(span_t) == 2 * TIDE_CACHE_LINE, "one line for free, one for the rest");
+
+enum span_flags {
+    SPAN_FLAG_HOLES = 1, /* some free os pages of it were given back */
+    SPAN_FLAG_MOVED = 2, /* its pages came by os_move_pages: renew the mapping when released */
+    SPAN_FLAG_ON_LIST = 4, /* owner: linked into the heap's list of spans with room */
+    SPAN_FLAG_STALE = 8,   /* pool: cold, but blocks were freed in it since it was cooled */
+};
+
+/* Frees of other threads' blocks wait here, coalesced per span, until one atomic takes them. */
+#define HEAP_RING_LEN 32u
+typedef struct remote_batch {
+    span_t *span;   /* owner: NULL when empty */
+    block_t *head;  /* owner: */
+    block_t *tail;  /* owner: */
+    uint32_t count; /* owner: */
+    uint32_t pad;
+} remote_batch_t;
+
+typedef struct heap_class {
+    span_t *current;   /* owner: its free blocks are in the bin */
+    span_t *with_room; /* owner: other spans of this heap that have free blocks, latest first */
+    uint32_t with_room_count;
+    uint32_t spans_taken; /* owner: fresh spans so far, saturating */
+} heap_class_t;
+
+/* Counters of one heap: owner-w/any-r. */
+typedef struct heap_counters {
+    uint64_t refills;
+    uint64_t claimed;
+    uint64_t pooled;
+    uint64_t pool_takes;
+    uint64_t remote_batches;
+    uint64_t remote_blocks;
+    uint64_t spans_new;
+    uint64_t spans_released;
+} heap_counters_t;
+
+/*
+ * One per thread, from metadata, never unmapped; handed whole to the next thread when its thread
+ * exits. The hot fields come first.
+ */
+struct heap {
+    uintptr_t guard;                        /* const: the process's guard word */
+    sink_t bins[TIDE_CLASS_COUNT];          /* owner: */
+    heap_class_t classes[TIDE_CLASS_COUNT]; /* owner: */
+    remote_batch_t ring[HEAP_RING_LEN];     /* owner: */
+    heap_counters_t counters;               /* owner-w/any-r: */
+    heap_t *next;                           /* const after publish: list of all heaps */
+    heap_t *next_idle;                      /* lock(heaps): orphans, or empty heaps */
+    uint32_t state;                         /* lock(heaps): enum heap_state */
+    uint32_t destructor_rounds;             /* owner: */
+    uint32_t trim_epoch;                    /* owner: the last process-wide trim it answered */
+    uint32_t ring_used;                     /* owner: batches that are not empty */
+    uint32_t collect_at;                    /* owner: refills until the next look around */
+    uint32_t orphan_tick;                   /* lock(heaps): keeper tick at which it was orphaned */
+};
+
+enum heap_state {
+    HEAP_LIVE = 1,   /* a thread has it */
+    HEAP_ORPHAN = 2, /* its thread ended; spans still owned by it */
+    HEAP_EMPTY = 3,  /* owns nothing */
+    HEAP_LOST = 4,   /* its thread did not survive a fork; never looked into again */
+};
+
+/* 2 MiB of the reservation. lock(arena) for all. */
+typedef struct chunk {
+    uint32_t free;       /* bit per slice: in no span */
+    uint32_t dirty;      /* bit per slice: may hold pages (never: known to read as zero) */
+    uint32_t next[2];    /* neighbours in the bucket lists: [0] any run, [1] dirty run */
+    uint32_t previous[2];
+    uint8_t bucket[2];   /* longest free run / longest free dirty run: the list it is on */
+    uint8_t kind;        /* const: enum chunk_kind */
+    uint8_t committed;   /* exists below the frontier */
+    uint32_t freed_tick; /* keeper tick of the last slice freed */
+} chunk_t;
+TIDE_STATIC_ASSERT(sizeof(chunk_t) == 32, "half a cache line");
+
+enum chunk_kind {
+    CHUNK_SMALL_PAGES = 0, /* 4 KiB pages: sparse or early */
+    CHUNK_HUGE_PAGES = 1,  /* one huge page: dense and lasting */
+    CHUNK_KINDS = 2,
+};
+
+#endif
