@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Builds the class tables. The spacing follows the rule in the header; the span of each class is
- * the shortest one of up to eight slices that wastes at most 1/32 of itself behind its last
- * block (or else the one that wastes least) and holds at least six blocks.
+ * the shortest one of up to four slices that wastes at most 1/16 of itself behind its last
+ * block (or else the one that wastes least) and holds at least four blocks: a span is what a
+ * thread holds of a class at least, and dense ones are resident whole.
  */
 #include "size_class.h"
 
 #include "types.h"
 
-#define MAX_SPAN_SLICES 8u
-#define MIN_SPAN_BLOCKS 6u
+#define MAX_SPAN_SLICES 4u
+#define MIN_SPAN_BLOCKS 4u
 #define EXACT_MAX 256u /* up to here one class per 16 bytes */
 
 struct size_class size_classes[TIDE_CLASS_COUNT];
@@ -32,7 +33,7 @@ choose_slices(uint32_t size)
             best = n;
             best_waste = waste;
         }
-        if (waste <= 65536 / 32) {
+        if (waste <= 65536 / 16) {
             break;
         }
     }

@@ -23,8 +23,8 @@ struct size_class {
     uint32_t pad;
 };
 
-extern struct size_class size_classes[TIDE_CLASS_COUNT];     /* init: */
-extern uint8_t size_class_lookup[TIDE_CLASS_LOOKUP_LEN];     /* init: (size + 15) >> 4 → class */
+extern TIDE_HIDDEN struct size_class size_classes[TIDE_CLASS_COUNT];     /* init: */
+extern TIDE_HIDDEN uint8_t size_class_lookup[TIDE_CLASS_LOOKUP_LEN];     /* init: (size + 15) >> 4 → class */
 
 void size_class_init(void);
 

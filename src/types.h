@@ -3,8 +3,8 @@
  * Read me first. The words, the structures and who may touch which field.
  *
  *   os page  4 KiB, the kernel's unit
- *   slice    64 KiB, the unit of metadata look-up: one pointer in the slice map each
- *   chunk    2 MiB = 32 slices, aligned to itself: the unit of growth, huge pages, page-out
+ *   slice    32 KiB, the unit of metadata look-up: one pointer in the slice map each
+ *   chunk    2 MiB = 64 slices, aligned to itself: the unit of growth, huge pages, page-out
  *   span     a run of slices that serves one size class, or one large block
  *   block    what the user gets
  *   heap     one thread's view: a bin per size class, its current span, spans with room
@@ -14,11 +14,13 @@
  *   keeper   the background thread
  *   lane     predicted lifetime class; one lane, `default`, so far
  *
- *   address:  base + | chunk (index >> 5) | slice (16 bits below) | byte in slice (16) |
+ *   address:  base + | chunk | slice in chunk (6 bits) | byte in slice (15 bits) |
  *
- * A freed block holds {next, next ^ guard}: whoever pops it sees an overwritten link at once, and
- * whoever frees it sees that it was free already. Lists end in list_end, whose words are
- * zero and therefore fail the same test: empty, corrupted and uninitialised are one compare.
+ * A freed block holds {next, next ^ its own address ^ the process's guard word}: whoever pops it
+ * sees an overwritten link at once, and whoever frees it sees that it was free already. (Its
+ * address, so that a stale link copied elsewhere does not make a good block look freed.) Lists end
+ * in list_end, whose words are zero and fail the same test: empty, damaged and uninitialised
+ * are one compare.
  */
 #ifndef TIDE_TYPES_H
 #define TIDE_TYPES_H
@@ -28,20 +30,20 @@
 #include "size_class.h"
 
 enum {
-    SLICE_SHIFT = 16,
+    SLICE_SHIFT = 15,
     CHUNK_SHIFT = 21,
     CHUNK_SLICES = 1 << (CHUNK_SHIFT - SLICE_SHIFT),
 };
 #define SLICE_BYTES ((size_t)1 << SLICE_SHIFT)
 #define CHUNK_BYTES ((size_t)1 << CHUNK_SHIFT)
-TIDE_STATIC_ASSERT(CHUNK_SLICES == 32, "a chunk's slices are the bits of a uint32_t");
+TIDE_STATIC_ASSERT(CHUNK_SLICES == 64, "a chunk's slices are the bits of a uint64_t");
 
 typedef struct block {
     struct block *next;
-    uintptr_t guard; /* next ^ heap guard while free; 0 once handed out */
+    uintptr_t guard; /* next ^ block ^ heap_guard while free; 0 once handed out */
 } block_t;
 
-extern block_t list_end; /* const: both words 0 */
+extern TIDE_HIDDEN block_t list_end; /* const: both words 0 */
 
 /* A free list and a countdown. 16 bytes: the hot free path touches exactly this. */
 typedef struct sink {
@@ -51,6 +53,10 @@ typedef struct sink {
 } sink_t;
 
 typedef struct heap heap_t;
+
+/* A heap's key is its distance from heap_empty: the zeroed TLS of a thread that has not allocated
+ * (or whose TLS image ld.so has not even copied yet) then names the empty heap. */
+#define HEAP_NOBODY ((uintptr_t)1) /* no heap's key */
 
 /*
  * The remote word: everything other threads do to a span goes through this one word, so each
@@ -88,7 +94,7 @@ enum span_kind {
  */
 typedef struct span {
     /* the line that free reads */
-    heap_t *owner;         /* atomic(relaxed): the heap whose thread frees here without atomics */
+    uintptr_t owner;       /* atomic(relaxed): key of the heap whose thread frees here plainly */
     sink_t *sink;          /* owner: &own, or the bin while this is the current span */
     uint64_t divisor;      /* const: of block_size */
     char *start;           /* const: first byte, slice-aligned */
@@ -97,7 +103,7 @@ typedef struct span {
     uint16_t live_floor;   /* owner: own.left reaches 0 when live sinks to this */
     uint8_t size_class;    /* const: */
     uint8_t kind;          /* const: enum span_kind */
-    uint32_t linked;       /* owner: blocks that were ever handed to a list; the rest is fresh */
+    uint32_t linked;       /* owner-w/any-r: blocks that were ever handed to a list; the rest is fresh */
 
     /* the line that refills and other threads use */
     uint64_t remote TIDE_ALIGNED(TIDE_CACHE_LINE); /* atomic: see above */
@@ -138,6 +144,7 @@ typedef struct remote_batch {
 typedef struct heap_class {
     span_t *current;   /* owner: its free blocks are in the bin */
     span_t *with_room; /* owner: other spans of this heap that have free blocks, latest first */
+    span_t *oldest;    /* owner: the last of them */
     uint32_t with_room_count;
     uint32_t spans_taken; /* owner: fresh spans so far, saturating */
 } heap_class_t;
@@ -159,7 +166,6 @@ typedef struct heap_counters {
  * exits. The hot fields come first.
  */
 struct heap {
-    uintptr_t guard;                        /* const: the process's guard word */
     sink_t bins[TIDE_CLASS_COUNT];          /* owner: */
     heap_class_t classes[TIDE_CLASS_COUNT]; /* owner: */
     remote_batch_t ring[HEAP_RING_LEN];     /* owner: */
@@ -183,8 +189,8 @@ enum heap_state {
 
 /* 2 MiB of the reservation. lock(arena) for all. */
 typedef struct chunk {
-    uint32_t free;       /* bit per slice: in no span */
-    uint32_t dirty;      /* bit per slice: may hold pages (never: known to read as zero) */
+    uint64_t free;       /* bit per slice: in no span */
+    uint64_t dirty;      /* bit per slice: may hold pages (never: known to read as zero) */
     uint32_t next[2];    /* neighbours in the bucket lists: [0] any run, [1] dirty run */
     uint32_t previous[2];
     uint8_t bucket[2];   /* longest free run / longest free dirty run: the list it is on */
@@ -192,7 +198,7 @@ typedef struct chunk {
     uint8_t committed;   /* exists below the frontier */
     uint32_t freed_tick; /* keeper tick of the last slice freed */
 } chunk_t;
-TIDE_STATIC_ASSERT(sizeof(chunk_t) == 32, "half a cache line");
+TIDE_STATIC_ASSERT(sizeof(chunk_t) == 40, "a terabyte has half a million of these");
 
 enum chunk_kind {
     CHUNK_SMALL_PAGES = 0, /* 4 KiB pages: sparse or early */

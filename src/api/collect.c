@@ -17,7 +17,7 @@ bin_length(const sink_t *bin)
 {
     uint32_t n = 0;
 
-    for (const block_t *b = bin->head; b != &list_end && block_is_linked(b, heap_guard);
+    for (const block_t *b = bin->head; b != &list_end && block_is_linked(b);
          b = b->next) {
         n++;
     }
@@ -28,7 +28,7 @@ static uint64_t
 span_live(const span_t *span)
 {
     uint64_t word = atomic_load_relaxed(&span->remote);
-    const heap_t *heap = heap_self;
+    const heap_t *heap = heap_self();
     uint32_t c = span->size_class;
 
     switch (remote_state(word)) {

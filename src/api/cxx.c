@@ -22,6 +22,8 @@ extern new_handler_fn *_ZSt15get_new_handlerv(void) __attribute__((weak));
 extern void _ZSt17__throw_bad_allocv(void) __attribute__((weak));
 extern void *dlsym(void *handle, const char *name) __attribute__((weak));
 
+#define NEXT_OBJECT ((void *)-1l)
+
 /* Resolved late: the C++ library may have been opened after us. */
 static void *
 find_symbol(void *linked, const char *name)
@@ -56,17 +58,14 @@ throw_bad_alloc(void)
 }
 
 TIDE_COLD static void *
-new_slow(size_t size, size_t align, bool may_throw)
+new_slow(size_t size, size_t align)
 {
     for (;;) {
         new_handler_fn *handler = current_new_handler();
         void *p;
 
         if (handler == NULL) {
-            if (may_throw) {
-                throw_bad_alloc();
-            }
-            return NULL;
+            throw_bad_alloc();
         }
         handler();
         p = heap_alloc_aligned(size, align);
@@ -76,12 +75,38 @@ new_slow(size_t size, size_t align, bool may_throw)
     }
 }
 
+/* The nothrow forms must answer NULL also when the new-handler throws, which takes a catch: the
+ * C++ library's own forms have one around our throwing ones. */
+TIDE_COLD static void *
+new_nothrow_slow(size_t size, size_t align)
+{
+    void *(*plain)(size_t, const void *) = NULL;
+    void *(*aligned)(size_t, size_t, const void *) = NULL;
+    static const char tag;
+    void *symbol;
+
+    if (dlsym == NULL || current_new_handler() == NULL) {
+        return NULL;
+    }
+    if (align > 16) {
+        symbol = dlsym(NEXT_OBJECT, "_ZnwmSt11align_val_tRKSt9nothrow_t");
+        memcpy(&aligned, &symbol, sizeof aligned);
+        return aligned == NULL ? NULL : aligned(size, align, &tag);
+    }
+    symbol = dlsym(NEXT_OBJECT, "_ZnwmRKSt9nothrow_t");
+    memcpy(&plain, &symbol, sizeof plain);
+    return plain == NULL ? NULL : plain(size, &tag);
+}
+
 TIDE_HOT void *
 new_plain(size_t size, bool may_throw)
 {
     void *p = heap_alloc(size);
 
-    return likely(p != NULL) ? p : new_slow(size, 16, may_throw);
+    if (likely(p != NULL)) {
+        return p;
+    }
+    return may_throw ? new_slow(size, 16) : new_nothrow_slow(size, 16);
 }
 
 static void *
@@ -89,7 +114,10 @@ new_aligned(size_t size, size_t align, bool may_throw)
 {
     void *p = is_pow2(align) ? heap_alloc_aligned(size, align) : NULL;
 
-    return likely(p != NULL) ? p : new_slow(size, align, may_throw);
+    if (likely(p != NULL)) {
+        return p;
+    }
+    return may_throw ? new_slow(size, align) : new_nothrow_slow(size, align);
 }
 
 #define NEW(name, args, ...)                                                                       \

@@ -22,7 +22,7 @@
 #define TIDE_ALIAS(name, of)
 #else
 #define TIDE_ALIAS(name, of)                                                                       \
-    extern __typeof__(of) name __attribute__((alias(#of), visibility("default"), copy(of)));
+    extern __typeof__(of) name __attribute__((alias(#of), visibility("default"))) TIDE_COPY(of);
 #endif
 
 TIDE_EXPORT void *

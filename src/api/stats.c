@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -227,7 +228,53 @@ stats_write_text(const struct tide_stats *stats, fmt_t *out)
     fmt_char(out, '\n');
 }
 
-/* ---- at exit ------------------------------------------------------------------------------- */
+/* ---- at start and at exit ------------------------------------------------------------------ */
+
+/* Above the descriptors that programs and shells deal out by number. */
+#define KEPT_FD_MIN 100
+
+/* The copy of standard error, and what it was, should somebody have closed the copy too. */
+static struct {
+    int fd; /* -1: none */
+    dev_t device;
+    ino_t inode;
+} kept_stderr = {.fd = -1}; /* init: */
+
+static bool
+is_to_stderr(void)
+{
+    return strcmp(tide_opt.stats, "stderr") == 0;
+}
+
+void
+stats_at_start(void)
+{
+    int saved_errno = errno;
+    struct stat status;
+    int fd;
+
+    if (is_to_stderr() && fstat(STDERR_FILENO, &status) == 0) {
+        fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, KEPT_FD_MIN);
+        kept_stderr.device = status.st_dev;
+        kept_stderr.inode = status.st_ino;
+        kept_stderr.fd = fd;
+    }
+    errno = saved_errno;
+}
+
+/* Standard error, or the copy of it that is left. */
+static int
+stderr_fd(void)
+{
+    struct stat status;
+
+    if (fstat(STDERR_FILENO, &status) != 0 && kept_stderr.fd >= 0 &&
+        fstat(kept_stderr.fd, &status) == 0 && status.st_dev == kept_stderr.device &&
+        status.st_ino == kept_stderr.inode) {
+        return kept_stderr.fd;
+    }
+    return STDERR_FILENO;
+}
 
 /* The option's value with each %p replaced by the process id. False: too long for a path. */
 static bool
@@ -296,8 +343,8 @@ stats_at_exit(void)
     if (tide_opt.stats[0] == '\0') {
         return;
     }
-    if (strcmp(tide_opt.stats, "stderr") == 0) {
-        write_report(STDERR_FILENO);
+    if (is_to_stderr()) {
+        write_report(stderr_fd());
     } else if (!expand_path(tide_opt.stats, path, sizeof path)) {
         complain(tide_opt.stats, ENAMETOOLONG);
     } else {

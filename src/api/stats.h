@@ -66,6 +66,10 @@ void stats_write_features_json(fmt_t *out);
 /* A page of text for people. */
 void stats_write_text(const struct tide_stats *stats, fmt_t *out);
 
+/* For stats:stderr: keeps a copy of standard error, which many programs (the coreutils) close
+ * before the report at exit. Called once, after options_init(). */
+void stats_at_start(void);
+
 /* Writes the JSON where the option `stats` says, if it says anything; one line on standard error
  * when that fails. Called once, when the process exits. */
 void stats_at_exit(void);

@@ -21,15 +21,21 @@ struct space {
     size_t reserved_bytes; /* lock(arena): including metadata */
 };
 
-extern struct space space;
+extern TIDE_HIDDEN struct space space;
 extern span_t span_none; /* const: stands for slices never used; owner never matches */
 extern span_t span_gone; /* const: stands for slices whose span was released */
+
+TIDE_HOT size_t
+space_slice_of(const void *p)
+{
+    return ((uintptr_t)p - space.base) >> SLICE_SHIFT;
+}
 
 /* The slice's span for an address of ours, &span_none or NULL (foreign). */
 TIDE_HOT span_t *
 space_span_of(const void *p)
 {
-    size_t index = ((uintptr_t)p - space.base) >> SLICE_SHIFT;
+    size_t index = space_slice_of(p);
 
     if (unlikely(index >= atomic_load_relaxed(&space.slice_limit))) {
         return NULL;
@@ -127,8 +133,8 @@ void space_map_span(span_t *span, char *start, size_t count);
 size_t arena_purge_free(size_t max_bytes, uint32_t before_tick);
 
 /* Takes the slices of `mask` of a chunk out of circulation while they are purged; puts them back. */
-void chunk_withdraw_locked(size_t index, uint32_t mask);
-void chunk_restore_locked(size_t index, uint32_t mask, bool clean);
+void chunk_withdraw_locked(size_t index, uint64_t mask);
+void chunk_restore_locked(size_t index, uint64_t mask, bool clean);
 
 /* Counts a purge of pages inside a span. */
 void arena_count_hole_purge(size_t bytes);

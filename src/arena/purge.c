@@ -11,16 +11,16 @@ static size_t
 purge_chunk(size_t index)
 {
     chunk_t *chunk = &space.chunks[index];
-    uint32_t mask = chunk->free & chunk->dirty;
-    uint32_t left = mask;
+    uint64_t mask = chunk->free & chunk->dirty;
+    uint64_t left = mask;
     bool clean = true;
 
     chunk_withdraw_locked(index, mask);
     lock_release(&arena_lock);
     while (left != 0) {
-        unsigned at = (unsigned)__builtin_ctz(left);
-        uint32_t rest = ~(left >> at);
-        unsigned n = rest == 0 ? 32 : (unsigned)__builtin_ctz(rest);
+        unsigned at = (unsigned)__builtin_ctzll(left);
+        uint64_t rest = ~(left >> at);
+        unsigned n = rest == 0 ? 64 : (unsigned)__builtin_ctzll(rest);
 
         clean &= os_purge(chunk_address(index) + ((size_t)at << SLICE_SHIFT),
                           (size_t)n << SLICE_SHIFT) == 0;
@@ -33,8 +33,8 @@ purge_chunk(size_t index)
         counter_add(&arena_counters.purge_failures, 1);
         return 0;
     }
-    counter_add(&arena_counters.purged_bytes, (size_t)__builtin_popcount(mask) << SLICE_SHIFT);
-    return (size_t)__builtin_popcount(mask) << SLICE_SHIFT;
+    counter_add(&arena_counters.purged_bytes, (size_t)__builtin_popcountll(mask) << SLICE_SHIFT);
+    return (size_t)__builtin_popcountll(mask) << SLICE_SHIFT;
 }
 
 size_t

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slices: 32 to a chunk, free and dirty as one bit each. Chunks hang in bucket lists by their
+ * Slices: 64 to a chunk, free and dirty as one bit each. Chunks hang in bucket lists by their
  * longest free run, once counting all free slices and once only dirty ones (those that may still
  * hold pages), so the tightest fit that needs no page fault is one find-first-set away. Runs longer
  * than a chunk are first-fit over wholly free chunks, lowest address first.
  *
- * Invariant: used + free slices == 32 * chunks handed to the lists; dirty is only meaningful for
+ * Invariant: used + free slices == 64 * chunks handed to the lists; dirty is only meaningful for
  * slices that are free (a used slice is assumed dirty when it is freed).
  * Cost: O(1) up to 2 MiB; above, one bit test per chunk below the frontier.
  * Lock: arena_lock, never held over a madvise except for the rare growth of the frontier.
@@ -19,6 +19,7 @@
 
 enum { ANY = 0, DIRTY = 1 };
 #define BUCKETS (CHUNK_SLICES + 1) /* by longest run; 0 is not listed */
+#define ALL_SLICES UINT64_MAX
 #define NO_CHUNK 0u                /* links are index + 1 */
 
 #define FIRST_STEP_CHUNKS 8u /* 16 MiB */
@@ -26,7 +27,7 @@ enum { ANY = 0, DIRTY = 1 };
 #define HUGE_STEP_CHUNKS 16u
 
 struct bucket_lists {
-    uint64_t occupied; /* bit n: bucket n has chunks */
+    uint64_t occupied; /* bit n - 1: bucket n has chunks */
     uint32_t head[BUCKETS];
 };
 
@@ -68,7 +69,7 @@ bucket_remove(size_t index, int which)
     } else {
         bl->head[n] = chunk->next[which];
         if (bl->head[n] == NO_CHUNK) {
-            bl->occupied &= ~(1ull << n);
+            bl->occupied &= ~(1ull << (n - 1));
         }
     }
     if (chunk->next[which] != NO_CHUNK) {
@@ -93,7 +94,7 @@ bucket_insert(size_t index, int which, unsigned n)
         space.chunks[bl->head[n] - 1].previous[which] = (uint32_t)index + 1;
     }
     bl->head[n] = (uint32_t)index + 1;
-    bl->occupied |= 1ull << n;
+    bl->occupied |= 1ull << (n - 1);
 }
 
 static void
@@ -132,10 +133,10 @@ count_used(size_t slices)
 
 /* Marks the slices of `mask` used; true when all of them read as zero. */
 static bool
-chunk_take(size_t index, uint32_t mask)
+chunk_take(size_t index, uint64_t mask)
 {
     chunk_t *chunk = &space.chunks[index];
-    uint32_t dirty = (uint32_t)__builtin_popcount(chunk->dirty & mask);
+    uint32_t dirty = (uint32_t)__builtin_popcountll(chunk->dirty & mask);
 
     tide_assert_internal((chunk->free & mask) == mask);
     chunk->free &= ~mask;
@@ -147,7 +148,7 @@ chunk_take(size_t index, uint32_t mask)
 }
 
 static void
-chunk_give(size_t index, uint32_t mask, uint32_t dirty)
+chunk_give(size_t index, uint64_t mask, uint64_t dirty)
 {
     chunk_t *chunk = &space.chunks[index];
 
@@ -155,23 +156,23 @@ chunk_give(size_t index, uint32_t mask, uint32_t dirty)
     chunk->free |= mask;
     chunk->dirty |= dirty;
     chunk->freed_tick = atomic_load_relaxed(&arena_tick);
-    counter_add(&arena_counters.free_dirty_slices, (size_t)__builtin_popcount(dirty));
+    counter_add(&arena_counters.free_dirty_slices, (size_t)__builtin_popcountll(dirty));
     chunk_refile(index);
-    if (chunk->free == UINT32_MAX && index < lowest_free) {
+    if (chunk->free == ALL_SLICES && index < lowest_free) {
         lowest_free = index;
     }
 }
 
 /* For purging: takes free dirty slices out of circulation, and puts them back. */
 void
-chunk_withdraw_locked(size_t index, uint32_t mask)
+chunk_withdraw_locked(size_t index, uint64_t mask)
 {
     space.chunks[index].free &= ~mask;
     chunk_refile(index);
 }
 
 void
-chunk_restore_locked(size_t index, uint32_t mask, bool clean)
+chunk_restore_locked(size_t index, uint64_t mask, bool clean)
 {
     chunk_t *chunk = &space.chunks[index];
 
@@ -179,10 +180,10 @@ chunk_restore_locked(size_t index, uint32_t mask, bool clean)
     if (clean) {
         chunk->dirty &= ~mask;
         counter_add(&arena_counters.free_dirty_slices,
-                    (size_t)0 - (size_t)__builtin_popcount(mask));
+                    (size_t)0 - (size_t)__builtin_popcountll(mask));
     }
     chunk_refile(index);
-    if (chunk->free == UINT32_MAX && index < lowest_free) {
+    if (chunk->free == ALL_SLICES && index < lowest_free) {
         lowest_free = index;
     }
 }
@@ -195,7 +196,7 @@ chunk_open(size_t index, enum chunk_kind kind)
     chunk_t *chunk = &space.chunks[index];
 
     *chunk = (chunk_t){.kind = (uint8_t)kind, .committed = 1};
-    chunk_give(index, UINT32_MAX, 0);
+    chunk_give(index, ALL_SLICES, 0);
     counter_add(&arena_counters.frontier_chunks, 1);
     if (kind == CHUNK_HUGE_PAGES) {
         counter_add(&arena_counters.huge_chunks, 1);
@@ -254,28 +255,28 @@ open_chunks_locked(size_t count, enum chunk_kind kind)
 static size_t
 bucket_first_fit(const struct bucket_lists *bl, unsigned count)
 {
-    uint64_t fitting = bl->occupied >> count << count;
+    uint64_t fitting = bl->occupied >> (count - 1) << (count - 1);
 
-    return fitting == 0 ? SIZE_MAX : bl->head[__builtin_ctzll(fitting)] - 1;
+    return fitting == 0 ? SIZE_MAX : bl->head[__builtin_ctzll(fitting) + 1] - 1;
 }
 
 static struct slices
-take_in_chunk(size_t index, unsigned count, uint32_t candidates, size_t align_slices)
+take_in_chunk(size_t index, unsigned count, uint64_t candidates, size_t align_slices)
 {
-    uint32_t starts = run_starts(candidates, count);
+    uint64_t starts = run_starts(candidates, count);
     unsigned at;
 
     if (align_slices > 1) {
         for (unsigned i = 0; i < CHUNK_SLICES; i++) {
             if (i % align_slices != 0) {
-                starts &= ~(1u << i);
+                starts &= ~(1ull << i);
             }
         }
     }
     if (starts == 0) {
         return (struct slices){NULL, 0, false};
     }
-    at = (unsigned)__builtin_ctz(starts);
+    at = (unsigned)__builtin_ctzll(starts);
     return (struct slices){chunk_address(index) + ((size_t)at << SLICE_SHIFT), count,
                            chunk_take(index, run_mask(at, count))};
 }
@@ -296,7 +297,7 @@ alloc_in_chunk(unsigned count, size_t align_slices, enum chunk_kind kind)
             index = bucket_first_fit(&lists[kinds[k]][dirty_first[w]], wide);
             if (index != SIZE_MAX) {
                 chunk_t *chunk = &space.chunks[index];
-                uint32_t in = w == 0 ? chunk->free & chunk->dirty : chunk->free;
+                uint64_t in = w == 0 ? chunk->free & chunk->dirty : chunk->free;
 
                 s = take_in_chunk(index, count, in, align_slices);
                 if (s.start != NULL) {
@@ -312,7 +313,7 @@ alloc_in_chunk(unsigned count, size_t align_slices, enum chunk_kind kind)
     if (index == SIZE_MAX) {
         return s;
     }
-    return take_in_chunk(index, count, UINT32_MAX, align_slices);
+    return take_in_chunk(index, count, ALL_SLICES, align_slices);
 }
 
 /* --- runs of chunks -------------------------------------------------------------------------- */
@@ -332,6 +333,13 @@ take_run(size_t first, size_t count)
     return zero;
 }
 
+/* Of the address, that is: chunk 0 itself need not be aligned to more than a chunk. */
+static bool
+chunk_is_aligned(size_t index, size_t align_chunks)
+{
+    return ((space.base >> CHUNK_SHIFT) + index) % align_chunks == 0;
+}
+
 /* First chunk of `chunks` wholly free ones at an aligned index, or SIZE_MAX. `clean`: without
  * pages. */
 static size_t
@@ -342,7 +350,7 @@ find_free_chunks(size_t chunks, size_t align_chunks, bool clean)
 
     for (size_t i = lowest_free; i < space.frontier; i++) {
         const chunk_t *chunk = &space.chunks[i];
-        bool is_free = chunk->committed != 0 && chunk->free == UINT32_MAX;
+        bool is_free = chunk->committed != 0 && chunk->free == ALL_SLICES;
 
         if (is_free && !first_seen) {
             lowest_free = i;
@@ -352,7 +360,7 @@ find_free_chunks(size_t chunks, size_t align_chunks, bool clean)
             run = 0;
             continue;
         }
-        if (run == 0 && (i & (align_chunks - 1)) != 0) {
+        if (run == 0 && !chunk_is_aligned(i, align_chunks)) {
             continue;
         }
         if (++run == chunks) {
@@ -377,7 +385,9 @@ alloc_chunks(size_t count, size_t align, enum chunk_kind kind, bool clean)
         if (first == SIZE_MAX) {
             return (struct slices){NULL, 0, false};
         }
-        first = align_up(first, align_chunks);
+        while (!chunk_is_aligned(first, align_chunks)) {
+            first++;
+        }
     }
     return (struct slices){chunk_address(first), (uint32_t)count, take_run(first, count)};
 }
@@ -460,7 +470,7 @@ slices_extend(char *start, size_t count, size_t more, bool *zero)
         size_t index = s / CHUNK_SLICES;
         unsigned at = (unsigned)(s % CHUNK_SLICES);
         unsigned n = (unsigned)min_zu(end - s, CHUNK_SLICES - at);
-        uint32_t mask = run_mask(at, n);
+        uint64_t mask = run_mask(at, n);
 
         possible = index < space.frontier && space.chunks[index].committed != 0 &&
                    (space.chunks[index].free & mask) == mask;

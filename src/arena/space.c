@@ -16,16 +16,17 @@
 #include "os/os.h"
 
 #define META_STEP ((size_t)64 << 10)
+#define META_EXTRA_LIMITED ((size_t)2 << 20)
 #define META_EXTRA ((size_t)64 << 20) /* room for heaps and bitmaps beside one record per slice */
-#define RESERVE_FLOOR ((size_t)16 << 20)
+#define RESERVE_FLOOR ((size_t)4 << 20)
 /* Where we ask to live: far from libraries, stacks and the break, so that a small reservation can
  * be extended in place. Randomised by 16 bits of GiB; the kernel may put us elsewhere. */
 #define HINT_BASE ((uintptr_t)0x100000000000u)
 #define HINT_RANDOM_MASK 0x3fffu
 
 struct space space;
-span_t span_none;
-span_t span_gone;
+span_t span_none = {.owner = HEAP_NOBODY};
+span_t span_gone = {.owner = HEAP_NOBODY};
 lock_t meta_lock;
 
 /* A part of the reservation that becomes accessible from the bottom up. */
@@ -66,7 +67,10 @@ meta_bytes_for(size_t chunks)
     size_t per_chunk =
         CHUNK_SLICES * (sizeof(span_t *) + sizeof(span_t)) + sizeof(chunk_t);
 
-    return align_up(chunks * per_chunk + META_EXTRA, CHUNK_BYTES);
+    /* Where addresses are scarce there are few threads to make heaps for. */
+    size_t extra = os_info.address_limit == SIZE_MAX ? META_EXTRA : META_EXTRA_LIMITED;
+
+    return align_up(chunks * per_chunk + extra, CHUNK_BYTES);
 }
 
 /* Under a limited address space: an eighth of it at first, extended while it lasts. */
@@ -76,7 +80,8 @@ first_reservation(size_t want_bytes)
     if (os_info.address_limit == SIZE_MAX) {
         return want_bytes;
     }
-    return min_zu(want_bytes, max_zu(os_info.address_limit / 8, RESERVE_FLOOR));
+    return align_down(min_zu(want_bytes, max_zu(os_info.address_limit / 8, RESERVE_FLOOR)),
+                      CHUNK_BYTES);
 }
 
 static void
@@ -92,6 +97,20 @@ lay_out(char *start, size_t meta_size, size_t max_chunks)
     space.map = (span_t **)(void *)map_region.start;
     space.chunks = (chunk_t *)(void *)chunk_region.start;
     space.max_chunks = max_chunks;
+}
+
+/* What lies before the first and behind the last whole chunk: a later reservation continues there. */
+static void
+give_back_ends(char *start, size_t total, size_t slack)
+{
+    size_t kept = slack + space.reserved_bytes;
+
+    if (slack > 0) {
+        os_unreserve(start, slack);
+    }
+    if (total > kept) {
+        os_unreserve(start + kept, total - kept);
+    }
 }
 
 int
@@ -114,8 +133,9 @@ space_init(size_t want_bytes)
             lay_out(start + slack, meta_size, max_chunks);
             space.base = (uintptr_t)start + slack + meta_size;
             space.reserved_chunks = (total - slack - meta_size) >> CHUNK_SHIFT;
-            space.reserved_bytes = total;
-            os_name_range(start, total, "tidemalloc");
+            space.reserved_bytes = meta_size + (space.reserved_chunks << CHUNK_SHIFT);
+            give_back_ends(start, total, slack);
+            os_name_range(start + slack, space.reserved_bytes, "tidemalloc");
             return 0;
         }
     }
@@ -238,13 +258,16 @@ span_record_alloc(void)
         span = meta_alloc_locked(sizeof *span);
     }
     lock_release(&meta_lock);
+    if (span != NULL) {
+        atomic_store_relaxed(&span->owner, HEAP_NOBODY);
+    }
     return span;
 }
 
 void
 span_record_free(span_t *span)
 {
-    atomic_store_relaxed(&span->owner, NULL);
+    atomic_store_relaxed(&span->owner, HEAP_NOBODY);
     span->kind = SPAN_NONE;
     lock_acquire(&meta_lock);
     span->next = free_records;

@@ -42,9 +42,9 @@ max_zu(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* Bit i is set where mask has n consecutive ones starting at bit i; 1 <= n <= 32. */
-TIDE_HOT uint32_t
-run_starts(uint32_t mask, unsigned n)
+/* Bit i is set where mask has n consecutive ones starting at bit i; 1 <= n <= 64. */
+TIDE_HOT uint64_t
+run_starts(uint64_t mask, unsigned n)
 {
     unsigned have = 1;
 
@@ -58,12 +58,12 @@ run_starts(uint32_t mask, unsigned n)
 
 /* Length of the longest run of ones. */
 TIDE_HOT unsigned
-longest_run(uint32_t mask)
+longest_run(uint64_t mask)
 {
     unsigned n = 0;
 
-    if (mask == UINT32_MAX) {
-        return 32;
+    if (mask == UINT64_MAX) {
+        return 64;
     }
     while (mask != 0) {
         mask &= mask << 1;
@@ -72,11 +72,11 @@ longest_run(uint32_t mask)
     return n;
 }
 
-/* n ones starting at bit `at`; n + at <= 32. */
-TIDE_HOT uint32_t
+/* n ones starting at bit `at`; n >= 1, n + at <= 64. */
+TIDE_HOT uint64_t
 run_mask(unsigned at, unsigned n)
 {
-    return (n == 32 ? UINT32_MAX : (1u << n) - 1) << at;
+    return (UINT64_MAX >> (64 - n)) << at;
 }
 
 #endif

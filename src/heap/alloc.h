@@ -20,21 +20,19 @@ void *heap_alloc_large(size_t size);
 TIDE_HOT void *
 heap_alloc(size_t size)
 {
-    heap_t *heap = heap_self;
+    heap_t *heap = heap_self();
     sink_t *bin;
     block_t *block;
-    block_t *next;
 
     if (unlikely(size > TIDE_SMALL_MAX)) {
         return heap_alloc_large(size);
     }
     bin = &heap->bins[size_class_of(size)];
     block = bin->head;
-    next = block->next;
-    if (unlikely(((uintptr_t)next ^ block->guard) != heap->guard)) {
+    if (unlikely(!block_is_linked(block))) {
         return heap_alloc_slow(size);
     }
-    bin->head = next;
+    bin->head = block->next;
     block->guard = 0;
     return block;
 }

@@ -14,12 +14,15 @@
 void *
 heap_alloc_large(size_t size)
 {
+    void *p;
+
     if (unlikely(tide_init_once() != 0)) {
         errno = ENOMEM;
         return NULL;
     }
-    heap_poke_keeper();
-    return large_alloc(size, SLICE_BYTES, NULL);
+    p = large_alloc(size, SLICE_BYTES, NULL);
+    heap_poke_keeper(); /* last: it may start a thread, which allocates */
+    return p;
 }
 
 void *
@@ -37,8 +40,8 @@ heap_alloc_zeroed(size_t size)
     if (size <= TIDE_SMALL_MAX) {
         p = heap_alloc(size);
     } else if (tide_init_once() == 0) {
-        heap_poke_keeper();
         p = large_alloc(size, SLICE_BYTES, &zero);
+        heap_poke_keeper();
     } else {
         errno = ENOMEM;
         return NULL;

@@ -22,7 +22,7 @@ list_to_bitmap(span_t *span, block_t *list)
     for (; list != &list_end; list = list->next) {
         size_t i = (size_t)((char *)(void *)list - span->start) / span->block_size;
 
-        if (!block_is_linked(list, heap_guard)) {
+        if (!block_is_linked(list)) {
             report_pointer("purge", REPORT_CORRUPTED, list, span);
             break; /* the rest counts as live */
         }

@@ -25,6 +25,8 @@ with_room_add(heap_t *heap, span_t *span)
     span->next = hc->with_room;
     if (hc->with_room != NULL) {
         hc->with_room->previous = span;
+    } else {
+        hc->oldest = span;
     }
     hc->with_room = span;
     hc->with_room_count++;
@@ -44,15 +46,60 @@ heap_with_room_remove(heap_t *heap, span_t *span)
     }
     if (span->next != NULL) {
         span->next->previous = span->previous;
+    } else {
+        hc->oldest = span->previous;
     }
     span->next = span->previous = NULL;
     hc->with_room_count--;
 }
 
+/* What others freed in the heap's oldest span of the class comes home; a heap that does not
+ * allocate the class passes the span on. Once per claim, so neither can pile up. */
+static void
+visit_oldest(heap_t *heap, unsigned c)
+{
+    heap_class_t *hc = &heap->classes[c];
+    span_t *span = hc->oldest;
+    sink_t chain = {&list_end, 0, 0};
+    uint32_t count;
+
+    if (hc->with_room_count <= WITH_ROOM_KEEP) {
+        return;
+    }
+    count = span_take_remote(span, &chain);
+    if (count > 0) {
+        block_t *tail = chain.head;
+
+        while (tail->next != &list_end && block_is_linked(tail)) {
+            tail = tail->next;
+        }
+        span_add_free(heap, span, chain.head, tail, count);
+    } else if (hc->current == NULL && hc->with_room_count > 2 * WITH_ROOM_KEEP) {
+        heap_with_room_remove(heap, span);
+        span_let_go(heap, span, span->own.left + span->live_floor);
+        return;
+    }
+    if (hc->oldest == span && hc->with_room != span) { /* next time another one */
+        heap_with_room_remove(heap, span);
+        with_room_add(heap, span);
+    }
+}
+
+/* The number of live blocks at which a span is better off in the pool: an eighth or a quarter
+ * of it, half when other threads could use it. */
+static uint32_t
+live_floor_of(const span_t *span)
+{
+    if (atomic_load_relaxed(&heap_live_count) > 1) {
+        return span->capacity / 2;
+    }
+    return size_classes[span->size_class].keep_live;
+}
+
 void
 span_claim(heap_t *heap, span_t *span, uint32_t live)
 {
-    uint32_t floor = size_classes[span->size_class].keep_live;
+    uint32_t floor = live_floor_of(span);
 
     if (floor >= live) {
         floor = 0;
@@ -61,9 +108,10 @@ span_claim(heap_t *heap, span_t *span, uint32_t live)
     span->own.left = live - floor;
     span->sink = &span->own;
     if (heap != NULL) {
+        visit_oldest(heap, span->size_class);
         with_room_add(heap, span);
         counter_add(&heap->counters.claimed, 1);
-        atomic_store_relaxed(&span->owner, heap);
+        atomic_store_relaxed(&span->owner, heap_key(heap));
     }
 }
 
@@ -72,7 +120,7 @@ span_add_free(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t
 {
     uint32_t live = span->own.left + span->live_floor - count;
 
-    block_link(tail, span->own.head, heap_guard);
+    block_link(tail, span->own.head);
     span->own.head = head;
     if (heap == NULL) {
         span_let_go(NULL, span, live);
@@ -122,7 +170,7 @@ heap_detach_current(heap_t *heap, unsigned size_class)
     if (span == NULL) {
         return;
     }
-    for (block_t *b = bin->head; b != &list_end && block_is_linked(b, heap->guard); b = b->next) {
+    for (block_t *b = bin->head; b != &list_end && block_is_linked(b); b = b->next) {
         listed++;
         last = b;
     }
@@ -132,7 +180,7 @@ heap_detach_current(heap_t *heap, unsigned size_class)
         live = span->own.left + span->live_floor - listed;
     }
     if (last != NULL) {
-        block_link(last, span->own.head, heap->guard);
+        block_link(last, span->own.head);
         span->own.head = bin->head;
     }
     bin->head = &list_end;
@@ -195,14 +243,14 @@ heap_pointer_error(const void *p, const span_t *span)
     if (remote_state(atomic_load_acquire(&span->remote)) == SPAN_COLD) {
         return cold_block_is_free(span, p) ? REPORT_DOUBLE_FREE : NULL; /* data not touched */
     }
-    return block_is_linked(p, heap_guard) ? REPORT_DOUBLE_FREE : NULL;
+    return block_is_linked(p) ? REPORT_DOUBLE_FREE : NULL;
 }
 
 void
 heap_free_slow(void *p, span_t *span)
 {
     const char *error = heap_pointer_error(p, span);
-    heap_t *heap = heap_self;
+    heap_t *heap = heap_self();
 
     if (unlikely(error != NULL)) {
         report_pointer("free", error, p, span);

@@ -16,17 +16,17 @@ TIDE_HOT void
 heap_free(void *p)
 {
     block_t *block = p;
-    span_t *span = space_span_of(p);
-    heap_t *heap;
+    size_t slice = space_slice_of(p);
+    span_t *span;
     sink_t *sink;
     block_t *head;
 
-    if (unlikely(span == NULL)) {
+    if (unlikely(slice >= atomic_load_relaxed(&space.slice_limit))) {
         foreign_free(p);
         return;
     }
-    heap = heap_self;
-    if (unlikely(atomic_load_relaxed(&span->owner) != heap)) {
+    span = atomic_load_relaxed(&space.map[slice]);
+    if (unlikely(atomic_load_relaxed(&span->owner) != heap_self_key)) {
         heap_free_slow(p, span);
         return;
     }
@@ -34,16 +34,16 @@ heap_free(void *p)
         heap_free_misplaced(p, span);
         return;
     }
-    if (unlikely(block_is_linked(block, heap->guard))) {
+    if (unlikely(block_is_linked(block))) {
         heap_free_twice(p, span);
         return;
     }
     sink = span->sink;
     head = sink->head;
-    block_link(block, head, heap->guard);
+    block_link(block, head);
     sink->head = block;
     if (unlikely(--sink->left == 0)) {
-        heap_free_look(heap, span, sink);
+        heap_free_look(heap_self(), span, sink);
     }
 }
 

@@ -9,9 +9,22 @@
 #include "arena/arena.h"
 #include "types.h"
 
-extern TIDE_TLS heap_t *heap_self; /* never NULL: &heap_empty before the first allocation */
+extern TIDE_HIDDEN TIDE_TLS uintptr_t heap_self_key; /* 0: the empty heap */
 extern TIDE_TLS bool heap_thread_over; /* the thread's destructor ran: use the fallback heap */
-extern heap_t heap_empty;          /* const: owns nothing; its guard fails every pop */
+extern TIDE_HIDDEN heap_t heap_empty;          /* const: owns nothing; every bin ends in list_end */
+
+/* The calling thread's heap; never NULL: &heap_empty before its first allocation. */
+TIDE_HOT heap_t *
+heap_self(void)
+{
+    return (heap_t *)((uintptr_t)&heap_empty + heap_self_key);
+}
+
+TIDE_HOT uintptr_t
+heap_key(const heap_t *heap)
+{
+    return (uintptr_t)heap - (uintptr_t)&heap_empty;
+}
 
 struct heap_config {
     bool lifo; /* frees into the current span go to the bin */
@@ -51,6 +64,7 @@ void heap_fork_child(void); /* all heaps but the caller's are lost */
 void heap_locks_acquire(void);
 void heap_locks_release(bool in_child);
 
+extern uint32_t heap_live_count; /* atomic(relaxed): heaps that threads have */
 extern uint32_t heap_trim_epoch; /* atomic(relaxed): heaps that are behind let go of their spans */
 
 /* --- span.c --------------------------------------------------------------------------------- */
@@ -142,20 +156,20 @@ size_t heap_usable_size(const void *p, const char *function);
 /* NULL, or the report phrase that tells what is wrong with p as a live block of `span`. */
 const char *heap_pointer_error(const void *p, const span_t *span);
 
+extern TIDE_HIDDEN uintptr_t heap_guard; /* init: the process's guard word, never 0 */
+
 TIDE_HOT bool
-block_is_linked(const block_t *block, uintptr_t guard)
+block_is_linked(const block_t *block)
 {
-    return ((uintptr_t)block->next ^ block->guard) == guard;
+    return ((uintptr_t)block->next ^ block->guard ^ (uintptr_t)block) == heap_guard;
 }
 
 TIDE_HOT void
-block_link(block_t *block, block_t *next, uintptr_t guard)
+block_link(block_t *block, block_t *next)
 {
     block->next = next;
-    block->guard = (uintptr_t)next ^ guard;
+    block->guard = (uintptr_t)next ^ (uintptr_t)block ^ heap_guard;
 }
-
-extern uintptr_t heap_guard; /* init: the process's guard word, never 0 */
 
 /* Is p the start of a block that was ever handed out? One multiplication gives both the index
  * (high half) and whether p lies on a boundary (low half, see divisor_of). */
@@ -165,7 +179,7 @@ span_has_block_at(const span_t *span, const void *p)
     uint64_t offset = (uint64_t)((uintptr_t)p - (uintptr_t)span->start);
     unsigned __int128 product = (unsigned __int128)offset * span->divisor;
 
-    return (uint64_t)product < span->divisor && (uint64_t)(product >> 64) < span->linked;
+    return (uint64_t)product < span->divisor && (uint64_t)(product >> 64) < atomic_load_relaxed(&span->linked);
 }
 
 /* The remote word. */

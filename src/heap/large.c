@@ -39,7 +39,7 @@ large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t to
     span->block_size = 0;
     span->size_class = 0;
     span->live_floor = 0;
-    span->linked = 0;
+    atomic_store_relaxed(&span->linked, 0);
     span->kind = SPAN_LARGE;
     span->bitmap = NULL;
     span->bitmap_count = 0;

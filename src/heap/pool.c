@@ -113,7 +113,7 @@ span_let_go(heap_t *heap, span_t *span, uint32_t live)
     uint64_t none = 0;
 
     tide_assert((span->flags & SPAN_FLAG_ON_LIST) == 0);
-    atomic_store_relaxed(&span->owner, NULL);
+    atomic_store_relaxed(&span->owner, HEAP_NOBODY);
     span->sink = &span->own;
     span->own.left = live;
     span->live_floor = 0;

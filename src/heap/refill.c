@@ -76,12 +76,12 @@ next_span(heap_t *heap, unsigned c)
         counter_add(&heap->counters.pool_takes, 1);
         span->own.left = live;
         span->live_floor = 0;
-        atomic_store_relaxed(&span->owner, heap);
+        atomic_store_relaxed(&span->owner, heap_key(heap));
         return span;
     }
     span = span_new_small(heap, c);
     if (span != NULL) {
-        atomic_store_relaxed(&span->owner, heap);
+        atomic_store_relaxed(&span->owner, heap_key(heap));
     }
     return span;
 }
@@ -123,7 +123,7 @@ pop_or_refill(heap_t *heap, unsigned c)
     for (;;) {
         block_t *block = bin->head;
 
-        if (block != &list_end && block_is_linked(block, heap->guard)) {
+        if (block != &list_end && block_is_linked(block)) {
             bin->head = block->next;
             block->guard = 0;
             return block;
@@ -165,7 +165,7 @@ alloc_without_heap(size_t size)
 void *
 heap_alloc_slow(size_t size)
 {
-    heap_t *heap = heap_self;
+    heap_t *heap = heap_self();
 
     if (unlikely(heap == &heap_empty)) {
         return alloc_without_heap(size);

@@ -40,7 +40,7 @@ push_chain(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t co
             word = atomic_load_relaxed(&span->remote);
             continue;
         }
-        block_link(tail, remote_head(span, word), heap_guard);
+        block_link(tail, remote_head(span, word));
         next = remote_word(state, span, head, remote_count(word) + count);
         /* Release pairs with the acquire in span_take_remote; acquire makes pool_live ours. */
         if (atomic_cas_acq_rel(&span->remote, &word, next)) {
@@ -76,11 +76,11 @@ ring_add(heap_t *heap, span_t *span, block_t *block)
         if (batch->span != NULL) {
             batch_send(heap, batch);
         }
-        block_link(block, &list_end, heap_guard);
+        block_link(block, &list_end);
         *batch = (remote_batch_t){span, block, block, 1, 0};
         heap->ring_used++;
     } else {
-        block_link(block, batch->head, heap_guard);
+        block_link(block, batch->head);
         batch->head = block;
         batch->count++;
     }

@@ -26,7 +26,7 @@ static struct {
 static unsigned
 bitmap_size_log2(const span_t *span)
 {
-    size_t units = (span->capacity / 8 + BITMAP_UNIT) / BITMAP_UNIT;
+    size_t units = ((span->capacity + 63) / 64 * 8 + BITMAP_UNIT - 1) / BITMAP_UNIT;
 
     return units <= 1 ? 0 : log2_floor(units - 1) + 1;
 }
@@ -40,7 +40,7 @@ span_bitmap_alloc(const span_t *span)
     lock_acquire(&bitmaps.lock);
     map = bitmaps.free[k];
     if (map != NULL) {
-        memcpy(&bitmaps.free[k], map, sizeof map);
+        bitmaps.free[k] = (uint64_t *)(uintptr_t)map[0];
     }
     lock_release(&bitmaps.lock);
     if (map == NULL) {
@@ -59,7 +59,7 @@ span_bitmap_free(span_t *span)
         return;
     }
     lock_acquire(&bitmaps.lock);
-    memcpy(span->bitmap, &bitmaps.free[k], sizeof span->bitmap);
+    span->bitmap[0] = (uintptr_t)bitmaps.free[k];
     bitmaps.free[k] = span->bitmap;
     lock_release(&bitmaps.lock);
     span->bitmap = NULL;
@@ -95,7 +95,7 @@ span_new_small(heap_t *heap, unsigned size_class)
     span->kind = SPAN_SMALL;
     span->bitmap = NULL;
     span->bitmap_count = 0;
-    span->linked = 0;
+    atomic_store_relaxed(&span->linked, 0);
     span->capacity = sc->capacity;
     span->slice_count = sc->slices;
     span->zero = slices.zero;
@@ -117,7 +117,7 @@ span_release(heap_t *heap, span_t *span)
     size_t dirty = span->zero ? min_zu(used_bytes >> SLICE_SHIFT, count) : count;
 
     tide_assert((span->flags & SPAN_FLAG_ON_LIST) == 0);
-    atomic_store_relaxed(&span->owner, NULL);
+    atomic_store_relaxed(&span->owner, HEAP_NOBODY);
     span_bitmap_free(span);
     slices_free(start, count, dirty);
     span_record_free(span);
@@ -151,9 +151,9 @@ link_run(span_t *span, uint32_t first, uint32_t count, block_t *head)
     block_t *result = (block_t *)(void *)at;
 
     for (; at < last; at += size) {
-        block_link((block_t *)(void *)at, (block_t *)(void *)(at + size), heap_guard);
+        block_link((block_t *)(void *)at, (block_t *)(void *)(at + size));
     }
-    block_link((block_t *)(void *)last, head, heap_guard);
+    block_link((block_t *)(void *)last, head);
     return result;
 }
 
@@ -206,7 +206,7 @@ span_extend(span_t *span, sink_t *sink)
     count = (uint32_t)max_zu(EXTEND_BYTES / span->block_size, 1);
     count = (uint32_t)min_zu(count, left);
     sink->head = link_run(span, span->linked, count, &list_end);
-    span->linked += count;
+    atomic_store_relaxed(&span->linked, span->linked + count);
     return count;
 }
 

@@ -17,13 +17,13 @@
 #define EXIT_ROUNDS 2u
 
 heap_t heap_empty = {
-    .guard = 1, /* list_end answers 0: every pop takes the slow path */
     .bins = {[0 ... TIDE_CLASS_COUNT - 1] = {.head = &list_end}},
 };
-TIDE_TLS heap_t *heap_self = &heap_empty;
+TIDE_TLS uintptr_t heap_self_key;
 TIDE_TLS bool heap_thread_over;
 struct heap_config heap_config = {.lifo = true};
 uint32_t heap_trim_epoch;
+uint32_t heap_live_count;
 
 static lock_t heaps_lock;
 static heap_t *all_heaps;    /* lock(heaps) to write, acquire to read */
@@ -46,7 +46,6 @@ heap_new(void)
     if (heap == NULL) {
         return NULL;
     }
-    heap->guard = heap_guard;
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         heap->bins[c].head = &list_end;
     }
@@ -94,7 +93,7 @@ take_idle(void)
     lock_acquire(&heaps_lock);
     heap = orphans;
     if (heap != NULL) {
-        orphans = heap->next_idle;
+        atomic_store_relaxed(&orphans, heap->next_idle);
     } else if ((heap = empty_heaps) != NULL) {
         empty_heaps = heap->next_idle;
     }
@@ -109,7 +108,7 @@ take_idle(void)
 TIDE_COLD heap_t *
 heap_attach(void)
 {
-    heap_t *heap = heap_self;
+    heap_t *heap = heap_self();
     int saved_errno = errno;
 
     if (heap != &heap_empty) {
@@ -125,7 +124,8 @@ heap_attach(void)
     if (heap == NULL) {
         return NULL;
     }
-    heap_self = heap; /* before anything below may allocate */
+    atomic_add_relaxed(&heap_live_count, 1);
+    heap_self_key = heap_key(heap); /* before anything below may allocate */
     heap_threads_init();
     if (atomic_load_acquire(&exit_key_made) == 2) {
         pthread_setspecific(exit_key, heap);
@@ -134,23 +134,40 @@ heap_attach(void)
     return heap;
 }
 
+static void
+make_empty(heap_t *heap)
+{
+    lock_acquire(&heaps_lock);
+    heap->state = HEAP_EMPTY;
+    heap->next_idle = empty_heaps;
+    empty_heaps = heap;
+    lock_release(&heaps_lock);
+}
+
 void
 heap_thread_exit(void)
 {
-    heap_t *heap = heap_self;
+    heap_t *heap = heap_self();
 
     if (heap == &heap_empty) {
         return;
     }
     remote_flush(heap);
-    heap_self = &heap_empty;
+    heap_self_key = 0;
     heap_thread_over = true;
-    lock_acquire(&heaps_lock);
-    heap->state = HEAP_ORPHAN;
-    heap->orphan_tick = atomic_load_relaxed(&arena_tick);
-    heap->next_idle = orphans;
-    orphans = heap;
-    lock_release(&heaps_lock);
+    atomic_sub_relaxed(&heap_live_count, 1);
+    /* One orphan waits for the next thread as it is; what the others hold is for everybody. */
+    if (atomic_load_relaxed(&orphans) == NULL) {
+        lock_acquire(&heaps_lock);
+        heap->state = HEAP_ORPHAN;
+        heap->orphan_tick = atomic_load_relaxed(&arena_tick);
+        heap->next_idle = orphans;
+        atomic_store_relaxed(&orphans, heap);
+        lock_release(&heaps_lock);
+    } else {
+        heap_let_go_all(heap);
+        make_empty(heap);
+    }
 }
 
 static heap_t *
@@ -178,11 +195,7 @@ heap_dissolve_orphans(uint32_t before_tick)
 
     while ((heap = take_old_orphan(before_tick)) != NULL) {
         heap_let_go_all(heap);
-        lock_acquire(&heaps_lock);
-        heap->state = HEAP_EMPTY;
-        heap->next_idle = empty_heaps;
-        empty_heaps = heap;
-        lock_release(&heaps_lock);
+        make_empty(heap);
         count++;
     }
     return count;
@@ -196,10 +209,11 @@ heap_fork_child(void)
     /* Threads that were inside an operation left their heaps half changed: nobody looks into
      * those again. Their full and pooled spans are everybody's as before. */
     for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
-        if (heap->state == HEAP_LIVE && heap != heap_self) {
+        if (heap->state == HEAP_LIVE && heap != heap_self()) {
             heap->state = HEAP_LOST;
         }
     }
+    heap_live_count = heap_self() != &heap_empty;
 }
 
 void

@@ -232,9 +232,9 @@ keeper_trim(void)
 
     lock_acquire(&pass_lock);
     tick = atomic_add_relaxed(&arena_tick, 1);
-    if (heap_self != &heap_empty) {
-        heap_self->trim_epoch = atomic_add_relaxed(&heap_trim_epoch, 1);
-        heap_let_go_all(heap_self);
+    if (heap_self() != &heap_empty) {
+        heap_self()->trim_epoch = atomic_add_relaxed(&heap_trim_epoch, 1);
+        heap_let_go_all(heap_self());
     } else {
         atomic_add_relaxed(&heap_trim_epoch, 1);
     }

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Illegal act: the lowest byte of a freed small block is flipped.
+ * expect: corrupted free list
+ * function: malloc
+ */
+#include "death.h"
+
+static void
+act(void)
+{
+    unsigned char *blocks[8];
+    for (int i = 0; i < 8; i++) {
+        blocks[i] = obtain(SMALL);
+    }
+    for (int i = 0; i < 8; i++) {
+        free(blocks[i]);
+    }
+    unsigned char *p = hide(blocks[4]);
+    p[0] ^= 0x10;
+    drain(SMALL, 20000);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Illegal act: realloc of a freed large block.
+ * expect: double free|not allocated
+ * function: realloc
+ */
+#include "death.h"
+
+static void
+act(void)
+{
+    char *p = obtain(LARGE);
+    note(p);
+    free(p);
+    if (realloc(hide(p), 100) != NULL) {
+        puts("realloc answered");
+    }
+}

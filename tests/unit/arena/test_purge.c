@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* arena/purge: what is given back is gone, and reads as zero; who decides what. */
+#include "../unit.h"
+
+#include "arena/arena.h"
+
+/* Chunks of our own, every page of them in RAM. */
+static char *
+filled_chunks(size_t chunks)
+{
+    struct slices s = slices_alloc(chunks * CHUNK_SLICES, CHUNK_BYTES, SLICES_SPARSE);
+
+    require(s.start != NULL);
+    memset(s.start, 0xa5, chunks << CHUNK_SHIFT);
+    require_eq(os_resident_range(s.start, chunks << CHUNK_SHIFT), chunks << CHUNK_SHIFT);
+    return s.start;
+}
+
+/* Nothing is left to give back, so that the tests count only their own. */
+static int
+begin(void **state)
+{
+    (void)state;
+    (void)arena_purge_free(SIZE_MAX, unit_now_tick());
+    return arena_counters.free_dirty_slices == 0 ? 0 : -1;
+}
+
+static void
+test_free_pages_are_gone_and_read_as_zero(void **state)
+{
+    char *p = filled_chunks(3);
+    uint64_t purged = arena_counters.purged_bytes;
+    bool zero = false;
+
+    (void)state;
+    slices_free(p, 3 * CHUNK_SLICES, 3 * CHUNK_SLICES);
+    assert_int_equal(os_resident_range(p, 3 * CHUNK_BYTES), 3 * CHUNK_BYTES); /* kept until then */
+    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 3 * CHUNK_BYTES);
+    assert_int_equal(os_resident_range(p, 3 * CHUNK_BYTES), 0);
+    assert_int_equal(arena_counters.free_dirty_slices, 0);
+    assert_int_equal(arena_counters.purged_bytes - purged, 3 * CHUNK_BYTES);
+    assert_true(slices_extend(p, 0, 3 * CHUNK_SLICES, &zero));
+    assert_true(zero);
+    assert_true(unit_is_filled(p, 0, 3 * CHUNK_BYTES));
+    slices_free(p, 3 * CHUNK_SLICES, 3 * CHUNK_SLICES);
+}
+
+static void
+test_used_slices_are_left_alone(void **state)
+{
+    char *p = filled_chunks(1);
+
+    (void)state;
+    for (size_t i = 0; i < CHUNK_SLICES; i += 2) { /* every second one */
+        slices_free(p + (i << SLICE_SHIFT), 1, 1);
+    }
+    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), CHUNK_BYTES / 2);
+    for (size_t i = 0; i < CHUNK_SLICES; i++) {
+        char *slice = p + (i << SLICE_SHIFT);
+
+        require_eq(os_resident_range(slice, SLICE_BYTES), i % 2 == 0 ? 0 : SLICE_BYTES);
+        require(i % 2 == 0 || unit_is_filled(slice, 0xa5, SLICE_BYTES));
+    }
+    for (size_t i = 1; i < CHUNK_SLICES; i += 2) {
+        slices_free(p + (i << SLICE_SHIFT), 1, 1);
+    }
+}
+
+static void
+test_clean_slices_cost_no_call(void **state)
+{
+    struct slices s = slices_alloc(2 * CHUNK_SLICES, CHUNK_BYTES, SLICES_SPARSE);
+    uint64_t calls;
+
+    (void)state;
+    slices_free(s.start, s.count, 0);
+    calls = arena_counters.purge_calls;
+    unit_faults_begin("purge", EINVAL, UINT32_MAX, 0); /* counts only */
+    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 0);
+    unit_faults_end();
+    assert_int_equal(unit_faults.seen, 0);
+    assert_int_equal(arena_counters.purge_calls, calls);
+}
+
+static void
+test_the_quota_is_kept_to_a_chunk(void **state)
+{
+    char *p = filled_chunks(5);
+    size_t got;
+
+    (void)state;
+    slices_free(p, 5 * CHUNK_SLICES, 5 * CHUNK_SLICES);
+    assert_int_equal(arena_purge_free(0, unit_now_tick()), 0);
+    got = arena_purge_free(CHUNK_BYTES + 1, unit_now_tick());
+    assert_int_equal(got, 2 * CHUNK_BYTES);
+    assert_int_equal(os_resident_range(p, 5 * CHUNK_BYTES), 3 * CHUNK_BYTES);
+    /* From the top, where memory is least likely to be wanted back. */
+    assert_int_equal(os_resident_range(p, 3 * CHUNK_BYTES), 3 * CHUNK_BYTES);
+    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 3 * CHUNK_BYTES);
+}
+
+static void
+test_chunks_freed_into_since_the_tick_are_spared(void **state)
+{
+    char *p = filled_chunks(2);
+    uint32_t tick;
+
+    (void)state;
+    slices_free(p, CHUNK_SLICES, CHUNK_SLICES);
+    tick = atomic_add_relaxed(&arena_tick, 1);
+    slices_free(p + CHUNK_BYTES, CHUNK_SLICES, CHUNK_SLICES);
+    assert_int_equal(arena_purge_free(SIZE_MAX, tick - 1), 0);
+    assert_int_equal(arena_purge_free(SIZE_MAX, tick), CHUNK_BYTES);
+    assert_int_equal(os_resident_range(p, CHUNK_BYTES), 0);
+    assert_int_equal(os_resident_range(p + CHUNK_BYTES, CHUNK_BYTES), CHUNK_BYTES);
+    assert_int_equal(arena_purge_free(SIZE_MAX, tick + 1), CHUNK_BYTES);
+}
+
+static void
+test_ticks_may_wrap(void **state)
+{
+    char *p = filled_chunks(1);
+
+    (void)state;
+    atomic_store_relaxed(&arena_tick, UINT32_MAX);
+    slices_free(p, CHUNK_SLICES, CHUNK_SLICES);
+    assert_int_equal(arena_purge_free(SIZE_MAX, UINT32_MAX), 0);
+    assert_int_equal(arena_purge_free(SIZE_MAX, 0), CHUNK_BYTES);
+    atomic_store_relaxed(&arena_tick, 100);
+}
+
+static void
+test_a_refused_purge_keeps_the_slices_in_use_and_dirty(void **state)
+{
+    char *p = filled_chunks(2);
+    uint64_t failures = arena_counters.purge_failures;
+    bool zero = true;
+
+    (void)state;
+    slices_free(p, 2 * CHUNK_SLICES, 2 * CHUNK_SLICES);
+    unit_faults_begin("purge", EAGAIN, 1, UINT32_MAX);
+    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 0);
+    assert_true(unit_faults_end() > 0);
+    assert_true(arena_counters.purge_failures > failures);
+    assert_int_equal(arena_counters.free_dirty_slices, 2 * CHUNK_SLICES);
+    assert_true(slices_extend(p, 0, 2 * CHUNK_SLICES, &zero));
+    assert_false(zero);
+    assert_true(unit_is_filled(p, 0xa5, 2 * CHUNK_BYTES));
+    slices_free(p, 2 * CHUNK_SLICES, 2 * CHUNK_SLICES);
+    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 2 * CHUNK_BYTES);
+}
+
+/* Of one chunk's runs some were purged and one was not: all of it stays dirty. */
+static void
+test_a_half_refused_purge_promises_nothing(void **state)
+{
+    char *p = filled_chunks(1);
+    bool zero = true;
+
+    (void)state;
+    slices_free(p, 4, 4);
+    slices_free(p + 8 * SLICE_BYTES, 4, 4);
+    unit_faults_begin("purge", EAGAIN, 2, 1);
+    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 0);
+    assert_int_equal(unit_faults_end(), 1);
+    assert_int_equal(arena_counters.free_dirty_slices, 8);
+    assert_true(slices_extend(p, 0, 4, &zero));
+    assert_false(zero);
+    assert_true(slices_extend(p + 8 * SLICE_BYTES, 0, 4, &zero));
+    assert_false(zero);
+    slices_free(p, CHUNK_SLICES, CHUNK_SLICES);
+}
+
+static void
+forbid_purging(void *arg)
+{
+    char *p = filled_chunks(4);
+
+    (void)arg;
+    slices_free(p, 4 * CHUNK_SLICES, 4 * CHUNK_SLICES);
+    unit_faults_begin("purge", EPERM, 1, UINT32_MAX);
+    require_eq(arena_purge_free(SIZE_MAX, unit_now_tick()), 0);
+    require_eq(arena_purge_free(SIZE_MAX, unit_now_tick()), 0);
+    require_eq(unit_faults_end(), 1); /* a sandbox that forbids it is asked once */
+    require(!os_has(OS_FEATURE_DONTNEED));
+    require_eq(arena_counters.free_dirty_slices, 4 * CHUNK_SLICES);
+    require_eq(os_resident_range(p, 4 * CHUNK_BYTES), 4 * CHUNK_BYTES);
+}
+
+static void
+test_a_sandbox_that_forbids_it_is_asked_once(void **state)
+{
+    (void)state;
+    unit_child(forbid_purging, NULL);
+}
+
+static void
+test_withdrawn_slices_are_not_handed_out(void **state)
+{
+    char *p = filled_chunks(1);
+    size_t index = chunk_of_address(p);
+    bool zero;
+
+    (void)state;
+    slices_free(p, CHUNK_SLICES, CHUNK_SLICES);
+    lock_acquire(&arena_lock);
+    chunk_withdraw_locked(index, 0xff00u);
+    lock_release(&arena_lock);
+    assert_false(slices_extend(p, 0, 9, &zero));
+    assert_false(slices_extend(p + 15 * SLICE_BYTES, 0, 1, &zero));
+    assert_true(slices_extend(p, 0, 8, &zero));
+    assert_int_equal(space.chunks[index].bucket[0], CHUNK_SLICES - 16);
+    lock_acquire(&arena_lock);
+    chunk_restore_locked(index, 0xff00u, false);
+    lock_release(&arena_lock);
+    assert_true(slices_extend(p, 8, 8, &zero));
+    assert_false(zero); /* not purged after all */
+    slices_free(p, 16, 16);
+    assert_int_equal(arena_counters.free_dirty_slices, CHUNK_SLICES);
+}
+
+struct churn {
+    uint32_t stop;
+    uint32_t failures;
+};
+
+/* Allocates, fills, checks and frees while others purge. */
+static void *
+churn_main(void *arg)
+{
+    struct churn *churn = arg;
+    struct unit_random r = {(uint64_t)os_tid()};
+
+    while (atomic_load_relaxed(&churn->stop) == 0) {
+        size_t count = 1 + unit_below(&r, 8);
+        struct slices s = slices_alloc(count, SLICE_BYTES, SLICES_SPARSE);
+        unsigned char mark = (unsigned char)(1 + unit_below(&r, 255));
+
+        if (s.start == NULL || (s.zero && !unit_is_filled(s.start, 0, OS_PAGE))) {
+            atomic_add_relaxed(&churn->failures, 1);
+            break;
+        }
+        memset(s.start, mark, OS_PAGE);
+        memset(s.start + (count << SLICE_SHIFT) - OS_PAGE, mark, OS_PAGE);
+        sched_yield();
+        if (!unit_is_filled(s.start, mark, OS_PAGE) ||
+            !unit_is_filled(s.start + (count << SLICE_SHIFT) - OS_PAGE, mark, OS_PAGE)) {
+            atomic_add_relaxed(&churn->failures, 1);
+        }
+        slices_free(s.start, count, count);
+    }
+    return NULL;
+}
+
+static void
+test_purging_while_others_allocate_loses_nothing(void **state)
+{
+    struct churn churn = {0, 0};
+    size_t used = arena_counters.used_slices;
+    pthread_t threads[3];
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, churn_main, &churn), 0);
+    }
+    for (int i = 0; i < 400; i++) {
+        (void)arena_purge_free(SIZE_MAX, unit_now_tick());
+        sched_yield();
+    }
+    atomic_store_relaxed(&churn.stop, 1);
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    assert_int_equal(churn.failures, 0);
+    assert_in_range(arena_counters.used_slices, used, used + 16); /* threads' own memory */
+    (void)arena_purge_free(SIZE_MAX, unit_now_tick());
+    assert_int_equal(arena_counters.free_dirty_slices, 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_free_pages_are_gone_and_read_as_zero, begin),
+        cmocka_unit_test_setup(test_used_slices_are_left_alone, begin),
+        cmocka_unit_test_setup(test_clean_slices_cost_no_call, begin),
+        cmocka_unit_test_setup(test_the_quota_is_kept_to_a_chunk, begin),
+        cmocka_unit_test_setup(test_chunks_freed_into_since_the_tick_are_spared, begin),
+        cmocka_unit_test_setup(test_ticks_may_wrap, begin),
+        cmocka_unit_test_setup(test_a_refused_purge_keeps_the_slices_in_use_and_dirty, begin),
+        cmocka_unit_test_setup(test_a_half_refused_purge_promises_nothing, begin),
+        cmocka_unit_test_setup(test_a_sandbox_that_forbids_it_is_asked_once, begin),
+        cmocka_unit_test_setup(test_withdrawn_slices_are_not_handed_out, begin),
+        cmocka_unit_test_setup(test_purging_while_others_allocate_loses_nothing, begin),
+    };
+
+    return cmocka_run_group_tests_name("arena/purge", tests, unit_setup, NULL);
+}

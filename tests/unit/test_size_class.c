@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* size_class: every size and every byte of every span, exactly. */
+#include "unit.h"
+
+#include "size_class.h"
+
+static void
+test_sizes_follow_the_rule(void **state)
+{
+    unsigned c = 0;
+
+    (void)state;
+    for (uint32_t size = 16; size <= 256; size += 16) {
+        require_eq(size_classes[c++].size, size);
+    }
+    for (uint32_t base = 256; base < TIDE_SMALL_MAX; base *= 2) {
+        for (uint32_t i = 1; i <= 8; i++) {
+            require_eq(size_classes[c++].size, base + i * base / 8);
+        }
+    }
+    assert_int_equal(c, TIDE_CLASS_COUNT);
+    assert_int_equal(size_classes[TIDE_CLASS_COUNT - 1].size, TIDE_SMALL_MAX);
+}
+
+static void
+test_neighbours_are_at_most_an_eighth_apart(void **state)
+{
+    (void)state;
+    for (unsigned c = 1; c < TIDE_CLASS_COUNT; c++) {
+        uint32_t low = size_classes[c - 1].size;
+        uint32_t high = size_classes[c].size;
+
+        require_gt(high, low);
+        require_eq(high % 16, 0);
+        require(high - low == 16 || (high - low) * 8 <= low);
+    }
+}
+
+static void
+test_every_size_gets_the_smallest_class_that_holds_it(void **state)
+{
+    unsigned expected = 0;
+
+    (void)state;
+    for (size_t size = 0; size <= TIDE_SMALL_MAX; size++) {
+        while (size_classes[expected].size < size) {
+            expected++;
+        }
+        require_eq(size_class_of(size), expected);
+    }
+}
+
+static void
+test_blocks_fill_the_span(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        const struct size_class *sc = &size_classes[c];
+        size_t bytes = (size_t)sc->slices << SLICE_SHIFT;
+        size_t waste = bytes - (size_t)sc->capacity * sc->size;
+
+        require_ge(sc->slices, 1);
+        require_le(sc->slices, CHUNK_SLICES);
+        require_eq(sc->capacity, bytes / sc->size);
+        require_ge(sc->capacity, 2);
+        require_le(sc->capacity, UINT16_MAX); /* what the remote word can count */
+        require(waste < sc->size);
+        require_le(waste * 12, bytes); /* behind the last block */
+        require(sc->keep_live < sc->capacity);
+    }
+}
+
+static void
+test_divisor_tells_every_block_from_every_other_byte(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        const struct size_class *sc = &size_classes[c];
+        size_t bytes = (size_t)sc->slices << SLICE_SHIFT;
+        size_t within = 0;
+        size_t index = 0;
+
+        require_eq(sc->divisor, divisor_of(sc->size));
+        for (size_t offset = 0; offset < bytes; offset++) {
+            unsigned __int128 product = (unsigned __int128)offset * sc->divisor;
+
+            if ((uint64_t)(product >> 64) != index ||
+                ((uint64_t)product < sc->divisor) != (within == 0)) {
+                require_eq(offset, index * sc->size + within);
+                require_eq((uint64_t)(product >> 64), index);
+                require_eq((uint64_t)product < sc->divisor, within == 0);
+            }
+            if (++within == sc->size) {
+                within = 0;
+                index++;
+            }
+        }
+    }
+}
+
+static void
+test_only_starts_of_linked_blocks_are_blocks(void **state)
+{
+    static char memory[1]; /* only its address is used */
+
+    (void)state;
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        const struct size_class *sc = &size_classes[c];
+        uint32_t half = sc->capacity / 2;
+        span_t span = {.start = memory,
+                       .divisor = sc->divisor,
+                       .block_size = sc->size,
+                       .linked = half,
+                       .capacity = sc->capacity};
+
+        for (uint32_t i = 0; i < sc->capacity; i++) {
+            const char *block = (char *)((uintptr_t)memory + (size_t)i * sc->size);
+
+            require_eq(span_has_block_at(&span, block), i < half);
+            require(!span_has_block_at(&span, (char *)((uintptr_t)block + 1)));
+            require(!span_has_block_at(&span, (char *)((uintptr_t)block + 8)));
+            require(!span_has_block_at(&span, (char *)((uintptr_t)block + sc->size - 1)));
+        }
+        require(!span_has_block_at(&span, (char *)((uintptr_t)memory - 16)));
+        require(!span_has_block_at(&span, (char *)((uintptr_t)memory - sc->size)));
+    }
+}
+
+static void
+test_init_twice_gives_the_same_tables(void **state)
+{
+    static struct size_class before[TIDE_CLASS_COUNT];
+    static uint8_t lookup_before[TIDE_CLASS_LOOKUP_LEN];
+
+    (void)state;
+    memcpy(before, size_classes, sizeof before);
+    memcpy(lookup_before, size_class_lookup, sizeof lookup_before);
+    size_class_init();
+    assert_memory_equal(before, size_classes, sizeof before);
+    assert_memory_equal(lookup_before, size_class_lookup, sizeof lookup_before);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes_follow_the_rule),
+        cmocka_unit_test(test_neighbours_are_at_most_an_eighth_apart),
+        cmocka_unit_test(test_every_size_gets_the_smallest_class_that_holds_it),
+        cmocka_unit_test(test_blocks_fill_the_span),
+        cmocka_unit_test(test_divisor_tells_every_block_from_every_other_byte),
+        cmocka_unit_test(test_only_starts_of_linked_blocks_are_blocks),
+        cmocka_unit_test(test_init_twice_gives_the_same_tables),
+    };
+
+    return cmocka_run_group_tests_name("size_class", tests, unit_setup, NULL);
+}
