@@ -15,12 +15,12 @@
 #define TIDE_CLASS_LOOKUP_LEN ((TIDE_SMALL_MAX >> TIDE_CLASS_STEP_SHIFT) + 1)
 
 struct size_class {
-    uint64_t divisor;     /* ceil(2^64 / size): n % size == 0 iff n * divisor < divisor (n < 2^32) */
+    uint64_t inverse;     /* of the odd part of size, modulo 2^64 */
     uint32_t size;        /* bytes of a block */
     uint32_t capacity;    /* blocks in a span */
     uint16_t slices;      /* slices in a span */
     uint16_t keep_live;   /* a span with this many live blocks or fewer belongs to the pool */
-    uint32_t pad;
+    uint8_t shift;        /* size == odd part << shift */
 };
 
 extern TIDE_HIDDEN struct size_class size_classes[TIDE_CLASS_COUNT];     /* init: */
@@ -35,12 +35,16 @@ size_class_of(size_t size)
     return size_class_lookup[(size + 15) >> TIDE_CLASS_STEP_SHIFT];
 }
 
-/* ceil(2^64 / size), for the divisibility test (Lemire, Kaser, Kurz, "Faster remainder by direct
- * computation", 2019). size > 1. */
+/* offset / size when size divides offset; otherwise a number above any block's index: the product
+ * with the inverse of an odd number is the quotient if there is one and at least 2^64 / odd if not,
+ * and the rotation does the same for the power of two (Warren, "Hacker's Delight", 10-17). One
+ * compare then tells a block's start from everything else. */
 TIDE_HOT uint64_t
-divisor_of(uint32_t size)
+exact_quotient(uint64_t offset, uint64_t inverse, unsigned shift)
 {
-    return UINT64_MAX / size + 1;
+    uint64_t q = offset * inverse;
+
+    return q >> shift | q << (-shift & 63);
 }
 
 #endif

@@ -9,14 +9,14 @@
  *   block    what the user gets
  *   heap     one thread's view: a bin per size class, its current span, spans with room
  *   bin      the blocks a heap hands out next for one class (the heap's only hot data)
- *   sink     where the owner's frees of a span's blocks go: the span's own list, or the bin
+ *   sink     the list that the owner's frees of a span's blocks go to: the span's own, or the bin
  *   pool     per class, the spans that belong to nobody and have room; anyone may claim one
  *   keeper   the background thread
  *   lane     predicted lifetime class; one lane, `default`, so far
  *
  *   address:  base + | chunk | slice in chunk (6 bits) | byte in slice (15 bits) |
  *
- * A freed block holds {next, next ^ its own address ^ the process's guard word}: whoever pops it
+ * A freed block holds {next, next + its own address + the process's guard word}: whoever pops it
  * sees an overwritten link at once, and whoever frees it sees that it was free already. (Its
  * address, so that a stale link copied elsewhere does not make a good block look freed.) Lists end
  * in list_end, whose words are zero and fail the same test: empty, damaged and uninitialised
@@ -40,18 +40,12 @@ TIDE_STATIC_ASSERT(CHUNK_SLICES == 64, "a chunk's slices are the bits of a uint6
 
 typedef struct block {
     struct block *next;
-    uintptr_t guard; /* next ^ block ^ heap_guard while free; 0 once handed out */
+    uintptr_t guard; /* next + block + heap_guard while free; 0 once handed out */
 } block_t;
 
 extern TIDE_HIDDEN block_t list_end; /* const: both words 0 */
 
 /* A free list and a countdown. 16 bytes: the hot free path touches exactly this. */
-typedef struct sink {
-    block_t *head; /* owner: never NULL; list_end when empty */
-    uint32_t left; /* owner: frees until the owner wants to look (see span.live_floor) */
-    uint32_t pad;
-} sink_t;
-
 typedef struct heap heap_t;
 
 /* A heap's key is its distance from heap_empty: the zeroed TLS of a thread that has not allocated
@@ -90,20 +84,22 @@ enum span_kind {
  * Counting identity (small): live + |own list| + |blocks in bitmap| == linked, where live counts
  * remotely freed blocks until they are collected. While the span is current its list
  * is in the heap's bin and live is not kept; when the bin runs dry live == linked.
- * Else live == own.left + live_floor.
+ * Else live == left + live_floor.
  */
 typedef struct span {
     /* the line that free reads */
     uintptr_t owner;       /* atomic(relaxed): key of the heap whose thread frees here plainly */
-    sink_t *sink;          /* owner: &own, or the bin while this is the current span */
-    uint64_t divisor;      /* const: of block_size */
+    block_t **sink;        /* owner: &own, or the bin while this is the current span */
+    uint64_t inverse;      /* const: see size_class.inverse */
     char *start;           /* const: first byte, slice-aligned */
-    sink_t own;            /* owner: free blocks; left = live - live_floor */
+    block_t *own;          /* owner: free blocks, list_end when none */
+    uint32_t left;         /* owner: live - live_floor; free takes a look when it reaches 0 */
     uint32_t block_size;   /* const: bytes; 0 for large */
-    uint16_t live_floor;   /* owner: own.left reaches 0 when live sinks to this */
+    uint64_t linked;       /* owner-w/any-r: blocks ever handed to a list; the rest is fresh */
+    uint16_t live_floor;   /* owner: see left */
     uint8_t size_class;    /* const: */
     uint8_t kind;          /* const: enum span_kind */
-    uint32_t linked;       /* owner-w/any-r: blocks that were ever handed to a list; the rest is fresh */
+    uint8_t shift;         /* const: see size_class.shift */
 
     /* the line that refills and other threads use */
     uint64_t remote TIDE_ALIGNED(TIDE_CACHE_LINE); /* atomic: see above */
@@ -166,7 +162,7 @@ typedef struct heap_counters {
  * exits. The hot fields come first.
  */
 struct heap {
-    sink_t bins[TIDE_CLASS_COUNT];          /* owner: */
+    block_t *bins[TIDE_CLASS_COUNT];        /* owner: never NULL; list_end when empty */
     heap_class_t classes[TIDE_CLASS_COUNT]; /* owner: */
     remote_batch_t ring[HEAP_RING_LEN];     /* owner: */
     heap_counters_t counters;               /* owner-w/any-r: */

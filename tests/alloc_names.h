@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names by which a test calls the allocator: t_malloc and so on are malloc and so on, or, in a build
- * that defines only our own names (TIDE_NO_OVERRIDE, as sanitizer builds do), tide_malloc and so on.
- * Define TIDE_TEST_SYSTEM to compile the same test without the library.
+ * The names by which a test calls the allocator: t_malloc and so on are malloc and so on, or, in a
+ * build that defines only our own names (TIDE_NO_OVERRIDE, as sanitizer builds do), tide_malloc
+ * and so on. Define TIDE_TEST_SYSTEM to compile the same test without the library.
  */
 #ifndef TIDE_TESTS_ALLOC_NAMES_H
 #define TIDE_TESTS_ALLOC_NAMES_H

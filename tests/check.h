@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the black-box test programs share: CHECK and SKIP, process figures from /proc, a small random
- * generator, patterns in memory, and re-execution under a resource limit.
+ * What the black-box test programs share: CHECK and SKIP, process figures from /proc, a small
+ * random generator, patterns in memory, and re-execution under a resource limit.
  *
  * Black box: nothing here knows the library. Nothing here allocates, so that CHECK works anywhere.
  */
@@ -46,7 +46,11 @@ check_failed(const char *file, int line, const char *condition, const char *form
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     dprintf(2, "%s:%d: failed: %s%s\n", file, line, condition, text);
+#ifdef TEST_ABORTS /* a fuzzer keeps the input of an abort */
+    abort();
+#else
     _exit(1);
+#endif
 }
 
 static TEST_UNUSED __attribute__((noreturn, format(printf, 1, 2))) void
@@ -206,8 +210,8 @@ wait_for(pid_t child, double seconds, const char *what)
 }
 
 /*
- * Runs this program again from its first instruction with a resource limit in place, once: the second
- * time it returns. The limit is in MiB.
+ * Runs this program again from its first instruction with a resource limit in place, once: the
+ * second time it returns. The limit is in MiB.
  */
 static TEST_UNUSED void
 reexec_limited(char **argv, int resource, size_t mib)

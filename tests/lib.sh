@@ -4,11 +4,12 @@
 # Owns: finding the build and the library, compiling the small test programs, TAP output.
 # Refuses to know: what any test checks.
 #
-# Environment: TIDE_BUILD  the build directory (default: the current directory when it holds the library, else build/)
-#              TIDE_LIB    the library to preload; "none" runs the same programs on the system malloc
+# Environment: TIDE_BUILD  the build directory (default: the current directory when it holds the
+#                          library, else build/)
+#              TIDE_LIB    the library to preload; "none": run the programs on the system malloc
 #              CC, CXX     compilers for the test programs
-# A driver prints `ok NAME`, `not ok NAME` or `ok NAME # SKIP reason` and a plan at the end (TAP), and
-# exits 1 when anything failed.
+# A driver prints `ok NAME`, `not ok NAME` or `ok NAME # SKIP reason` and a plan at the end (TAP),
+# and exits 1 when anything failed.
 
 set -u
 export LC_ALL=C
@@ -16,7 +17,8 @@ unset TIDE_CONF MALLOC_CONF
 
 t_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [ -z "${TIDE_BUILD:-}" ]; then
-    if [ -e "$PWD/.libs/libtidemalloc.so.0" ]; then TIDE_BUILD=$PWD; else TIDE_BUILD=$t_top/build; fi
+    TIDE_BUILD=$t_top/build
+    [ ! -e "$PWD/.libs/libtidemalloc.so.0" ] || TIDE_BUILD=$PWD
 fi
 TIDE_LIB=${TIDE_LIB:-$TIDE_BUILD/.libs/libtidemalloc.so.0}
 t_static_lib=$TIDE_BUILD/.libs/libtidemalloc.a
@@ -77,12 +79,18 @@ t_directive() {
     sed -n "1,30s/^[ *#/]*$2: *//p" "$1" | head -n 1
 }
 
+# t_directives FILE KEY: the values of all such lines, joined by |.
+t_directives() {
+    sed -n "1,30s/^[ *#/]*$2: *//p" "$1" | paste -s -d '|'
+}
+
 # t_preload: words for env(1) that put the library under a program.
 t_preload() {
     [ "$TIDE_LIB" = none ] || echo "LD_PRELOAD=$TIDE_LIB"
 }
 
-# t_build SOURCE: compile when out of date, print the program's path. "link:" in the file adds flags.
+# t_build SOURCE: compile when out of date, print the program's path. "link:" in the file adds
+# flags.
 t_build() {
     local source=$1 compiler flags base out newer
     base=$(basename "$(dirname "$source")")/$(basename "${source%.*}")
@@ -97,7 +105,8 @@ t_build() {
         esac
         # shellcheck disable=SC2046,SC2086
         $compiler $flags -O1 -g -pthread -I"$t_top/tests" -I"$t_top/include" $t_warnings \
-            "$source" -o "$out.tmp.$$" $(t_directive "$source" link) >&2 && mv -f "$out.tmp.$$" "$out" || return 1
+            "$source" -o "$out.tmp.$$" $(t_directive "$source" link) >&2 || return 1
+        mv -f "$out.tmp.$$" "$out" || return 1
     fi
     echo "$out"
 }

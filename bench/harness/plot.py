@@ -7,13 +7,16 @@ import os
 import shutil
 import subprocess
 
-COLOURS = ("#555555", "#1f6fb4", "#d9822b", "#3a9a4b", "#c23030", "#7a52a8", "#8c6d31", "#1aa5a5")
+COLOURS = ("#555555", "#1f6fb4", "#d9822b", "#3a9a4b", "#7a52a8", "#8c6d31", "#1aa5a5")
+SUBJECT_COLOUR = "#d01010"
 ROW_HEIGHT = 17
 REFERENCE = "mimalloc"
 
 
-def colour_of(at):
-    return COLOURS[at % len(COLOURS)]
+def colour_of(summary, name):
+    if name == summary.subject:
+        return SUBJECT_COLOUR
+    return COLOURS[summary.names.index(name) % len(COLOURS)]
 
 
 def ratio_data(summary, key):
@@ -36,7 +39,7 @@ def ratio_script(summary, labels, data, title, output):
     height = 110 + ROW_HEIGHT * len(labels)
     plots = ", ".join(
         f"{quoted(data)} index {at} using 1:2 with points pt {7 if name == summary.subject else 6} "
-        f"ps {0.9 if name == summary.subject else 0.75} lc rgb '{colour_of(at)}' "
+        f"ps {0.9 if name == summary.subject else 0.75} lc rgb '{colour_of(summary, name)}' "
         f"title {quoted(name)}" for at, name in enumerate(summary.names))
     return f"""
 set terminal svg size 900,{height} font 'sans-serif,11' background rgb 'white'
@@ -57,19 +60,19 @@ plot {plots}
 
 def both_axes(summary):
     lines = []
-    for at, name in enumerate(summary.names):
+    for name in summary.names:
         wall = summary.mean_to_best(name, "wall_ns")
         memory = summary.mean_to_best(name, "hwm_kib")
         if wall and memory:
-            lines.append((at, name, wall, memory))
+            lines.append((name, colour_of(summary, name), wall, memory))
     return lines
 
 
 def both_script(points, output):
     labels = "\n".join(f"set label {quoted(name)} at {wall:.4f},{memory:.4f} offset 1,0.4 "
-                       f"tc rgb '{colour_of(at)}'" for at, name, wall, memory in points)
-    dots = ", ".join(f"'-' using 1:2 with points pt 7 ps 1.2 lc rgb '{colour_of(at)}' notitle"
-                     for at, _, _, _ in points)
+                       f"tc rgb '{colour}'" for name, colour, wall, memory in points)
+    dots = ", ".join(f"'-' using 1:2 with points pt 7 ps 1.2 lc rgb '{colour}' notitle"
+                     for _, colour, _, _ in points)
     inline = "\n".join(f"{wall:.4f} {memory:.4f}\ne" for _, _, wall, memory in points)
     return f"""
 set terminal svg size 640,520 font 'sans-serif,12' background rgb 'white'

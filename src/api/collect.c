@@ -13,11 +13,11 @@
 
 /* Blocks of a bin, when it is the caller's to walk. */
 static uint32_t
-bin_length(const sink_t *bin)
+bin_length(block_t *const *bin)
 {
     uint32_t n = 0;
 
-    for (const block_t *b = bin->head; b != &list_end && block_is_linked(b);
+    for (const block_t *b = *bin; b != &list_end && block_is_linked(b);
          b = b->next) {
         n++;
     }
@@ -47,7 +47,7 @@ span_live(const span_t *span)
     if (span->sink != &span->own) {
         return span->linked - span->bitmap_count - remote_count(word);
     }
-    return span->own.left + span->live_floor - remote_count(word);
+    return span->left + span->live_floor - remote_count(word);
 }
 
 static void

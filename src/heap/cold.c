@@ -56,7 +56,7 @@ purge_between(const span_t *span, size_t from_block, size_t to_block)
 size_t
 span_cool(span_t *span, uint32_t *live)
 {
-    sink_t chain = {&list_end, 0, 0};
+    block_t *chain = &list_end;
     size_t purged = 0;
     size_t run = 0;
 
@@ -67,8 +67,8 @@ span_cool(span_t *span, uint32_t *live)
         }
     }
     *live -= span_take_remote(span, &chain);
-    span->bitmap_count += list_to_bitmap(span, span->own.head) + list_to_bitmap(span, chain.head);
-    span->own.head = &list_end;
+    span->bitmap_count += list_to_bitmap(span, span->own) + list_to_bitmap(span, chain);
+    span->own = &list_end;
     for (size_t i = 0; i <= span->linked; i++) {
         if (i < span->linked && bit_is_set(span->bitmap, i)) {
             continue;

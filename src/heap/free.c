@@ -60,7 +60,7 @@ visit_oldest(heap_t *heap, unsigned c)
 {
     heap_class_t *hc = &heap->classes[c];
     span_t *span = hc->oldest;
-    sink_t chain = {&list_end, 0, 0};
+    block_t *chain = &list_end;
     uint32_t count;
 
     if (hc->with_room_count <= WITH_ROOM_KEEP) {
@@ -68,15 +68,15 @@ visit_oldest(heap_t *heap, unsigned c)
     }
     count = span_take_remote(span, &chain);
     if (count > 0) {
-        block_t *tail = chain.head;
+        block_t *tail = chain;
 
         while (tail->next != &list_end && block_is_linked(tail)) {
             tail = tail->next;
         }
-        span_add_free(heap, span, chain.head, tail, count);
+        span_add_free(heap, span, chain, tail, count);
     } else if (hc->current == NULL && hc->with_room_count > 2 * WITH_ROOM_KEEP) {
         heap_with_room_remove(heap, span);
-        span_let_go(heap, span, span->own.left + span->live_floor);
+        span_let_go(heap, span, span->left + span->live_floor);
         return;
     }
     if (hc->oldest == span && hc->with_room != span) { /* next time another one */
@@ -105,7 +105,7 @@ span_claim(heap_t *heap, span_t *span, uint32_t live)
         floor = 0;
     }
     span->live_floor = (uint16_t)floor;
-    span->own.left = live - floor;
+    span->left = live - floor;
     span->sink = &span->own;
     if (heap != NULL) {
         visit_oldest(heap, span->size_class);
@@ -118,34 +118,33 @@ span_claim(heap_t *heap, span_t *span, uint32_t live)
 void
 span_add_free(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t count)
 {
-    uint32_t live = span->own.left + span->live_floor - count;
+    uint32_t live = span->left + span->live_floor - count;
 
-    block_link(tail, span->own.head);
-    span->own.head = head;
+    block_link(tail, span->own);
+    span->own = head;
     if (heap == NULL) {
         span_let_go(NULL, span, live);
     } else if (live > span->live_floor) {
-        span->own.left = live - span->live_floor;
+        span->left = live - span->live_floor;
     } else {
         span->live_floor = (uint16_t)live;
-        span->own.left = 0;
-        heap_free_look(heap, span, &span->own);
+        span->left = 0;
+        heap_free_look(heap, span);
     }
 }
 
 void
-heap_free_look(heap_t *heap, span_t *span, sink_t *sink)
+heap_free_look(heap_t *heap, span_t *span)
 {
     heap_class_t *hc = &heap->classes[span->size_class];
     uint32_t live = span->live_floor;
 
-    if (sink != &span->own) {
-        sink->left = UINT32_MAX; /* the bin's countdown means nothing */
-        return;
+    if (span->sink != &span->own) {
+        return; /* current: the countdown means nothing */
     }
     if (hc->current == span) { /* fifo reuse: blocks in the bin count as live, so some are left */
         span->live_floor = 0;
-        sink->left = live;
+        span->left = live;
         return;
     }
     if (live == 0 || hc->with_room_count > WITH_ROOM_KEEP) {
@@ -155,13 +154,13 @@ heap_free_look(heap_t *heap, span_t *span, sink_t *sink)
         return;
     }
     span->live_floor = 0;
-    sink->left = live;
+    span->left = live;
 }
 
 void
 heap_detach_current(heap_t *heap, unsigned size_class)
 {
-    sink_t *bin = &heap->bins[size_class];
+    block_t **bin = &heap->bins[size_class];
     span_t *span = heap->classes[size_class].current;
     block_t *last = NULL;
     uint32_t listed = 0;
@@ -170,20 +169,20 @@ heap_detach_current(heap_t *heap, unsigned size_class)
     if (span == NULL) {
         return;
     }
-    for (block_t *b = bin->head; b != &list_end && block_is_linked(b); b = b->next) {
+    for (block_t *b = *bin; b != &list_end && block_is_linked(b); b = b->next) {
         listed++;
         last = b;
     }
     if (span->sink == bin) {
-        live = span->linked - span->bitmap_count - listed;
+        live = span_linked(span) - span->bitmap_count - listed;
     } else {
-        live = span->own.left + span->live_floor - listed;
+        live = span->left + span->live_floor - listed;
     }
     if (last != NULL) {
-        block_link(last, span->own.head);
-        span->own.head = bin->head;
+        block_link(last, span->own);
+        span->own = *bin;
     }
-    bin->head = &list_end;
+    *bin = &list_end;
     heap->classes[size_class].current = NULL;
     span_let_go(heap, span, live);
 }
@@ -198,7 +197,7 @@ heap_let_go_all(heap_t *heap)
         heap_detach_current(heap, c);
         while ((span = heap->classes[c].with_room) != NULL) {
             heap_with_room_remove(heap, span);
-            span_let_go(heap, span, span->own.left + span->live_floor);
+            span_let_go(heap, span, span->left + span->live_floor);
         }
     }
 }

@@ -18,15 +18,15 @@ heap_free(void *p)
     block_t *block = p;
     size_t slice = space_slice_of(p);
     span_t *span;
-    sink_t *sink;
-    block_t *head;
+    block_t **sink;
+    uintptr_t key;
 
-    if (unlikely(slice >= atomic_load_relaxed(&space.slice_limit))) {
+    if (unlikely(slice >= atomic_load_hot(&space.slice_limit))) {
         foreign_free(p);
         return;
     }
-    span = atomic_load_relaxed(&space.map[slice]);
-    if (unlikely(atomic_load_relaxed(&span->owner) != heap_self_key)) {
+    span = atomic_load_hot(&space.map[slice]);
+    if (unlikely(atomic_load_hot(&span->owner) != heap_self_key)) {
         heap_free_slow(p, span);
         return;
     }
@@ -34,16 +34,17 @@ heap_free(void *p)
         heap_free_misplaced(p, span);
         return;
     }
-    if (unlikely(block_is_linked(block))) {
+    key = heap_guard + (uintptr_t)block; /* block_is_linked and block_link, sharing a sum */
+    if (unlikely((uintptr_t)block->next + key == block->guard)) {
         heap_free_twice(p, span);
         return;
     }
     sink = span->sink;
-    head = sink->head;
-    block_link(block, head);
-    sink->head = block;
-    if (unlikely(--sink->left == 0)) {
-        heap_free_look(heap_self(), span, sink);
+    block->next = *sink;
+    block->guard = (uintptr_t)*sink + key;
+    *sink = block;
+    if (unlikely(--span->left == 0)) {
+        heap_free_look(heap_self(), span);
     }
 }
 

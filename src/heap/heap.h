@@ -72,10 +72,10 @@ extern uint32_t heap_trim_epoch; /* atomic(relaxed): heaps that are behind let g
 span_t *span_new_small(heap_t *heap, unsigned size_class);
 /* All blocks are free and the caller works on the span alone. */
 void span_release(heap_t *heap, span_t *span);
-/* Moves remotely freed blocks to the empty list `sink`; how many. */
-uint32_t span_take_remote(span_t *span, sink_t *sink);
-/* Links some never used, or held back, blocks to the empty list `sink`; how many. */
-uint32_t span_extend(span_t *span, sink_t *sink);
+/* Moves remotely freed blocks to the empty list; how many. */
+uint32_t span_take_remote(span_t *span, block_t **list);
+/* Links some never used, or held back, blocks to the empty list; how many. */
+uint32_t span_extend(span_t *span, block_t **list);
 void span_bitmap_free(span_t *span);
 uint64_t *span_bitmap_alloc(const span_t *span);
 void span_locks_acquire(void);
@@ -114,8 +114,8 @@ void heap_free_slow(void *p, span_t *span);
 /* The block answers the free test of the list it should be on: it is free already. */
 void heap_free_twice(void *p, const span_t *span);
 void heap_free_misplaced(void *p, const span_t *span);
-/* A sink's countdown ran out: the span is empty, nearly so, or the bin's count wrapped. */
-void heap_free_look(heap_t *heap, span_t *span, sink_t *sink);
+/* A span's countdown ran out: it is empty, or nearly so, or it was current. */
+void heap_free_look(heap_t *heap, span_t *span);
 /* Adds a chain of freed blocks to a span the heap owns. */
 void span_add_free(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t count);
 /* Takes a full or pooled span over for the heap (heap may be NULL: for the moment). */
@@ -161,25 +161,30 @@ extern TIDE_HIDDEN uintptr_t heap_guard; /* init: the process's guard word, neve
 TIDE_HOT bool
 block_is_linked(const block_t *block)
 {
-    return ((uintptr_t)block->next ^ block->guard ^ (uintptr_t)block) == heap_guard;
+    return (uintptr_t)block->next + (uintptr_t)block + heap_guard == block->guard;
 }
 
 TIDE_HOT void
 block_link(block_t *block, block_t *next)
 {
     block->next = next;
-    block->guard = (uintptr_t)next ^ (uintptr_t)block ^ heap_guard;
+    block->guard = (uintptr_t)next + (uintptr_t)block + heap_guard;
 }
 
-/* Is p the start of a block that was ever handed out? One multiplication gives both the index
- * (high half) and whether p lies on a boundary (low half, see divisor_of). */
+/* Is p the start of a block that was ever handed out? */
 TIDE_HOT bool
 span_has_block_at(const span_t *span, const void *p)
 {
     uint64_t offset = (uint64_t)((uintptr_t)p - (uintptr_t)span->start);
-    unsigned __int128 product = (unsigned __int128)offset * span->divisor;
 
-    return (uint64_t)product < span->divisor && (uint64_t)(product >> 64) < atomic_load_relaxed(&span->linked);
+    return exact_quotient(offset, span->inverse, span->shift) <
+           atomic_load_hot(&span->linked);
+}
+
+TIDE_HOT uint32_t
+span_linked(const span_t *span)
+{
+    return (uint32_t)atomic_load_relaxed(&span->linked);
 }
 
 /* The remote word. */

@@ -32,9 +32,11 @@ slices_for(size_t bytes)
 static void
 large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t touched)
 {
-    span->divisor = 0;
+    span->inverse = 0;
+    span->shift = 0;
     span->start = start;
-    span->own = (sink_t){&list_end, 0, 0};
+    span->own = &list_end;
+    span->left = 0;
     span->sink = &span->own;
     span->block_size = 0;
     span->size_class = 0;
@@ -167,12 +169,12 @@ large_grow_in_place(span_t *span, size_t bytes)
 static void *
 large_move(span_t *span, size_t bytes)
 {
-    size_t used = align_up(span->bytes, OS_PAGE);
+    /* Whole slices: a block shrunk within a slice has pages behind its end, too. */
+    size_t used = (size_t)span->touched_slices << SLICE_SHIFT;
     size_t need = slices_for(bytes);
     size_t room = slices_for(min_zu(bytes, GROWTH_ROOM_MAX));
     char *old = span->start;
     size_t old_count = span->slice_count;
-    size_t old_dirty;
     struct slices to;
 
     if (used < MOVE_MIN_BYTES || !os_has(OS_FEATURE_MREMAP_DONTUNMAP) ||
@@ -190,10 +192,10 @@ large_move(span_t *span, size_t bytes)
     atomic_add_relaxed(&arena_counters.moved_bytes, used);
     atomic_add_relaxed(&moved_blocks, 1);
     atomic_add_relaxed(&arena_counters.realloc_moved, 1);
-    old_dirty = forget_move(span);
+    (void)forget_move(span);
     large_describe(span, to.start, bytes, to.count, need);
     span->flags = SPAN_FLAG_MOVED;
-    slices_free(old, old_count, old_dirty > slices_for(used) ? old_dirty : 0);
+    slices_free(old, old_count, 0);
     return to.start;
 }
 

@@ -115,7 +115,7 @@ span_let_go(heap_t *heap, span_t *span, uint32_t live)
     tide_assert((span->flags & SPAN_FLAG_ON_LIST) == 0);
     atomic_store_relaxed(&span->owner, HEAP_NOBODY);
     span->sink = &span->own;
-    span->own.left = live;
+    span->left = live;
     span->live_floor = 0;
     if (live == remote_count(atomic_load_relaxed(&span->remote))) {
         release_all_free(heap, span);

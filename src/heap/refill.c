@@ -16,19 +16,19 @@
 static void
 attach_current(heap_t *heap, span_t *span, unsigned c)
 {
-    sink_t *bin = &heap->bins[c];
+    block_t **bin = &heap->bins[c];
 
-    tide_assert(bin->head == &list_end);
-    bin->head = span->own.head;
-    span->own.head = &list_end;
+    tide_assert(*bin == &list_end);
+    *bin = span->own;
+    span->own = &list_end;
     if (heap_config.lifo) {
-        bin->left = UINT32_MAX;
+        span->left = 0; /* no countdown: it wraps, and free looks once in 2^32 */
         span->sink = bin;
     } else {
         /* Blocks in the bin count as live while the span keeps its own countdown. */
-        uint32_t n = span->linked - span->bitmap_count - (span->own.left + span->live_floor);
+        uint32_t n = span_linked(span) - span->bitmap_count - (span->left + span->live_floor);
 
-        span->own.left += n;
+        span->left += n;
     }
     heap->classes[c].current = span;
 }
@@ -38,21 +38,21 @@ static bool
 moved_to_bin(span_t *span, uint32_t count, bool from_live)
 {
     if (!heap_config.lifo && count > 0 && !from_live) {
-        span->own.left += count;
+        span->left += count;
     }
     return count > 0;
 }
 
 /* More blocks from the span the bin came from. */
 static bool
-refill_from_current(span_t *span, sink_t *bin)
+refill_from_current(span_t *span, block_t **bin)
 {
-    if (!heap_config.lifo && span->own.head != &list_end) {
-        uint32_t live = span->own.left + span->live_floor;
+    if (!heap_config.lifo && span->own != &list_end) {
+        uint32_t live = span->left + span->live_floor;
 
-        bin->head = span->own.head;
-        span->own.head = &list_end;
-        return moved_to_bin(span, span->linked - span->bitmap_count - live, false);
+        *bin = span->own;
+        span->own = &list_end;
+        return moved_to_bin(span, span_linked(span) - span->bitmap_count - live, false);
     }
     return moved_to_bin(span, span_take_remote(span, bin), true) ||
            moved_to_bin(span, span_extend(span, bin), false);
@@ -74,7 +74,7 @@ next_span(heap_t *heap, unsigned c)
         uint32_t live = atomic_load_relaxed(&span->pool_live);
 
         counter_add(&heap->counters.pool_takes, 1);
-        span->own.left = live;
+        span->left = live;
         span->live_floor = 0;
         atomic_store_relaxed(&span->owner, heap_key(heap));
         return span;
@@ -90,7 +90,7 @@ next_span(heap_t *heap, unsigned c)
 static bool
 refill(heap_t *heap, unsigned c)
 {
-    sink_t *bin = &heap->bins[c];
+    block_t **bin = &heap->bins[c];
     span_t *span = heap->classes[c].current;
 
     if (span != NULL) {
@@ -98,7 +98,7 @@ refill(heap_t *heap, unsigned c)
             return true;
         }
         heap->classes[c].current = NULL;
-        span_let_go(heap, span, span->linked);
+        span_let_go(heap, span, span_linked(span));
     }
     for (;;) {
         span = next_span(heap, c);
@@ -106,31 +106,31 @@ refill(heap_t *heap, unsigned c)
             return false;
         }
         attach_current(heap, span, c);
-        if (bin->head != &list_end || refill_from_current(span, bin)) {
+        if (*bin != &list_end || refill_from_current(span, bin)) {
             return true;
         }
         /* Its room was lost to a damaged list: full after all. */
         heap->classes[c].current = NULL;
-        span_let_go(heap, span, span->linked);
+        span_let_go(heap, span, span_linked(span));
     }
 }
 
 static void *
 pop_or_refill(heap_t *heap, unsigned c)
 {
-    sink_t *bin = &heap->bins[c];
+    block_t **bin = &heap->bins[c];
 
     for (;;) {
-        block_t *block = bin->head;
+        block_t *block = *bin;
 
         if (block != &list_end && block_is_linked(block)) {
-            bin->head = block->next;
+            *bin = block->next;
             block->guard = 0;
             return block;
         }
         if (block != &list_end) {
             report_pointer("malloc", REPORT_CORRUPTED, block, space_span_of(block));
-            bin->head = &list_end; /* what hung behind the damage counts as live for good */
+            *bin = &list_end; /* what hung behind the damage counts as live for good */
         }
         if (!refill(heap, c)) {
             errno = ENOMEM;

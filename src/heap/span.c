@@ -85,9 +85,11 @@ span_new_small(heap_t *heap, unsigned size_class)
         return NULL;
     }
     hc->spans_taken++;
-    span->divisor = sc->divisor;
+    span->inverse = sc->inverse;
+    span->shift = sc->shift;
     span->start = slices.start;
-    span->own = (sink_t){&list_end, 0, 0};
+    span->own = &list_end;
+    span->left = 0;
     span->sink = &span->own;
     span->block_size = sc->size;
     span->live_floor = 0;
@@ -127,7 +129,7 @@ span_release(heap_t *heap, span_t *span)
 }
 
 uint32_t
-span_take_remote(span_t *span, sink_t *sink)
+span_take_remote(span_t *span, block_t **list)
 {
     uint64_t word;
 
@@ -137,7 +139,7 @@ span_take_remote(span_t *span, sink_t *sink)
     /* Acquire pairs with the release in remote.c: the chain's links are visible. */
     word = atomic_exchange_acquire(&span->remote, 0);
     tide_assert_internal(remote_state(word) == SPAN_OWNED);
-    sink->head = remote_head(span, word);
+    *list = remote_head(span, word);
     return remote_count(word);
 }
 
@@ -159,7 +161,7 @@ link_run(span_t *span, uint32_t first, uint32_t count, block_t *head)
 
 /* Held-back blocks of the first os page that has any. */
 static uint32_t
-extend_from_bitmap(span_t *span, sink_t *sink)
+extend_from_bitmap(span_t *span, block_t **list)
 {
     size_t words = (span->capacity + 63) / 64;
     block_t *head = &list_end;
@@ -182,7 +184,7 @@ extend_from_bitmap(span_t *span, sink_t *sink)
         }
     }
 out:
-    sink->head = head;
+    *list = head;
     span->bitmap_count -= count;
     if (span->bitmap_count == 0) {
         span_bitmap_free(span);
@@ -192,20 +194,20 @@ out:
 }
 
 uint32_t
-span_extend(span_t *span, sink_t *sink)
+span_extend(span_t *span, block_t **list)
 {
-    uint32_t left = span->capacity - span->linked;
+    uint32_t left = span->capacity - span_linked(span);
     uint32_t count;
 
     if (span->bitmap_count > 0) {
-        return extend_from_bitmap(span, sink);
+        return extend_from_bitmap(span, list);
     }
     if (left == 0) {
         return 0;
     }
     count = (uint32_t)max_zu(EXTEND_BYTES / span->block_size, 1);
     count = (uint32_t)min_zu(count, left);
-    sink->head = link_run(span, span->linked, count, &list_end);
+    *list = link_run(span, span_linked(span), count, &list_end);
     atomic_store_relaxed(&span->linked, span->linked + count);
     return count;
 }

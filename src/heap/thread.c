@@ -17,7 +17,7 @@
 #define EXIT_ROUNDS 2u
 
 heap_t heap_empty = {
-    .bins = {[0 ... TIDE_CLASS_COUNT - 1] = {.head = &list_end}},
+    .bins = {[0 ... TIDE_CLASS_COUNT - 1] = &list_end},
 };
 TIDE_TLS uintptr_t heap_self_key;
 TIDE_TLS bool heap_thread_over;
@@ -47,7 +47,7 @@ heap_new(void)
         return NULL;
     }
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        heap->bins[c].head = &list_end;
+        heap->bins[c] = &list_end;
     }
     heap->collect_at = 1;
     heap->state = HEAP_LIVE;

@@ -40,6 +40,16 @@ static uint64_t seen_work;          /* lock(pass): slices allocated and freed at
 static uint32_t thread_state;       /* atomic: enum keeper_thread */
 static uint32_t wake_word;          /* atomic: futex; 1 while the thread sleeps without end */
 
+static uint64_t work_at_fork;       /* init in a child: slices_moved() of its parent */
+
+/* Slices taken and given so far: what the arena has been asked to do. */
+static uint64_t
+slices_moved(void)
+{
+    return atomic_load_relaxed(&arena_counters.slices_allocated) +
+           atomic_load_relaxed(&arena_counters.slices_freed);
+}
+
 static uint64_t
 now_ms(void)
 {
@@ -115,7 +125,7 @@ pass_locked(void)
     uint32_t old = tick - window_ticks();
     struct tide_record record = observe(at_ms);
     struct tide_advice advice;
-    uint64_t work = arena_counters.slices_allocated + arena_counters.slices_freed;
+    uint64_t work = slices_moved();
     size_t done = 0;
 
     atomic_store_relaxed(&last_pass_ms, at_ms);
@@ -207,8 +217,9 @@ heap_poke_keeper(void)
     if (state == THREAD_STARTING || lock_is_forking()) {
         return;
     }
-    if (atomic_load_relaxed(&arena_counters.used_peak) << SLICE_SHIFT <
-        keeper_config.threshold_bytes) {
+    if (atomic_load_relaxed(&arena_counters.used_highest) << SLICE_SHIFT <
+            keeper_config.threshold_bytes ||
+        (slices_moved() - work_at_fork) << SLICE_SHIFT < keeper_config.threshold_bytes) {
         return;
     }
     if (state == THREAD_NONE && keeper_config.background) {
@@ -261,7 +272,6 @@ keeper_postfork(bool in_child)
     pass_lock = (lock_t){0};
     wake_word = 0;
     thread_state = THREAD_NONE;
-    /* A child that only wants to exec or to write a snapshot gets no thread: it has to grow. */
-    keeper_config.threshold_bytes += arena_counters.used_slices << SLICE_SHIFT;
-    arena_counters.used_peak = arena_counters.used_slices;
+    /* A child that only wants to exec or to write a snapshot gets no thread: it has to work. */
+    work_at_fork = slices_moved();
 }

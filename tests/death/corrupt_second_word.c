@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Illegal act: the second 8 bytes of a freed small block are written: may go unseen, may not do harm.
+ * Illegal act: the second 8 bytes of a freed small block are written: may go unseen, may not do
+ * harm.
  * expect: corrupted free list|none
  * function: malloc
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Illegal act: a freed small block is written behind its first 16 bytes: may go unseen, may not do harm.
+ * Illegal act: a freed small block is written behind its first 16 bytes: may go unseen, may not do
+ * harm.
  * expect: corrupted free list|none
  * function: malloc
  */

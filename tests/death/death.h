@@ -3,7 +3,8 @@
  * Frame of a death test: a heap with live blocks in it, the illegal act, then (only reached with
  * TIDE_CONF=abort:false) proof that the heap still works and that nothing live was touched.
  *
- * A test defines act() and includes this file. note() prints the pointer which the report must name.
+ * A test defines act() and includes this file. note() prints the pointer which the report must
+ * name.
  */
 #ifndef TIDE_TESTS_DEATH_H
 #define TIDE_TESTS_DEATH_H
@@ -22,7 +23,7 @@ enum { SMALL = 64, MEDIUM = 20 * 1024, LARGE = 1 << 20, HUGE = 96 << 20 };
 
 static void act(void);
 
-/* The compiler must not know where a pointer came from, or it would warn about (or optimise) the act. */
+/* The compiler must not know where a pointer came from: it would warn, or optimise the act. */
 static void *
 hide(void *p)
 {

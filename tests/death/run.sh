@@ -5,9 +5,9 @@
 # Every NAME.c commits one illegal act. Its first comment says what must be reported:
 #   expect: the exact phrase (or several, separated by |; "none" when the act may also go unseen)
 #   function: the function named in the report
-# Checked, by default: one line on stderr, of the promised form, with the phrase, the function and the
-# pointer the program announced; death by SIGABRT. Checked with TIDE_CONF=abort:false: the same line
-# once, then the program ends well after verifying its heap.
+# Checked, by default: one line on stderr, of the promised form, with the phrase, the function and
+# the pointer the program announced; death by SIGABRT. Checked with TIDE_CONF=abort:false: the same
+# line once, then the program ends well after verifying its heap.
 
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
@@ -28,7 +28,8 @@ report_is_right() {
         echo "$lines lines on stderr, expected 1"
         return 0
     fi
-    if ! grep -Eq "^tidemalloc: ($function): ($expect): pointer 0x[0-9a-f]+ \(.+\)$" "$err"; then
+    if ! grep -Eq "^tidemalloc: ($function): ($expect): pointer 0x[0-9a-f]+ \(.+\)$" \
+        "$err"; then
         echo "report is not 'tidemalloc: $function: $expect: pointer 0x... (...)'"
         return 0
     fi

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzzer entry: the input's bytes are a sequence of calls on 64 slots, checked against a shadow model:
- * no two live blocks overlap, alignment and usable size are as promised, contents stay, errors are the
- * right ones and change nothing.
+ * Fuzzer entry: the input's bytes are a sequence of calls on 64 slots, checked against a shadow
+ * model: no two live blocks overlap, alignment and usable size are as promised, contents stay,
+ * errors are the right ones and change nothing.
  *
  * Built by run.sh with clang -fsanitize=fuzzer,address and all sources under the tide_ names. With
  * TIDE_FUZZ_MAIN it is a plain program that replays the files named as arguments, or, without any,
  * pseudo-random inputs.
  */
+#define TEST_ABORTS
 #include "alloc_names.h"
 #include "check.h"
 

@@ -2,19 +2,19 @@
 # SPDX-License-Identifier: MIT
 # Fuzzing: tests/fuzz/run.sh [FILE...]
 #
-# Builds the fuzzer (clang, libFuzzer, address sanitizer, debug checks of level 3) from the sources and
-# runs it for TIDE_FUZZ_SECONDS (default 30) on a corpus kept in the build directory. An input that
-# fails is kept as crash-* in the build directory and named; `run.sh FILE` replays it.
-# Also replays pseudo-random inputs in a plain build with the compiler of the project.
+# Builds the fuzzer (clang, libFuzzer, address sanitizer, debug checks of level 3) from the sources
+# and runs it for TIDE_FUZZ_SECONDS (default 30) on a corpus kept in the build directory. An input
+# that fails is kept as crash-* in the build directory and named; `run.sh FILE` replays it. Also
+# replays pseudo-random inputs in a plain build with the compiler of the project.
 here=$(cd "$(dirname "$0")" && pwd)
 TIDE_LIB=none
 . "$here/../lib.sh"
 
 work=$t_bin/fuzz
 mkdir -p "$work/corpus" || exit 99
-sources=$(find "$t_top/src" -name '*.c' ! -path '*/tool/*')
+sources=$(find "${TIDE_FUZZ_SOURCES:-$t_top}/src" -name '*.c' ! -path '*/tool/*')
 [ -n "$sources" ] || { echo "Bail out! no sources"; exit 99; }
-flags="-std=gnu11 -g -D_GNU_SOURCE= -DTIDE_NO_OVERRIDE -DTIDE_VERSION=\"fuzz\" -I$t_top/src -I$t_top/include
+flags="-std=gnu11 -g -D_GNU_SOURCE= -DTIDE_NO_OVERRIDE -DTIDE_VERSION=\"fuzz\" -I${TIDE_FUZZ_SOURCES:-$t_top}/src -I$t_top/include
     -I$t_top/tests -pthread"
 
 # compile OUT COMPILER FLAGS...

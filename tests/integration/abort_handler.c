@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A SIGABRT handler which allocates, as crash reporters do: the report of a double free may hold no lock
- * while it aborts. The handler leaves with status 0 after allocating.
+ * A SIGABRT handler which allocates, as crash reporters do: the report of a double free may hold
+ * no lock while it aborts. The handler leaves with status 0 after allocating.
  * only: tide
  * report: expected
  */

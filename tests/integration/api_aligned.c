@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * aligned_alloc, posix_memalign, memalign, valloc, pvalloc: their alignment, their errors, and blocks
- * that do not overlap under a random mixture.
+ * aligned_alloc, posix_memalign, memalign, valloc, pvalloc: their alignment, their errors, and
+ * blocks that do not overlap under a random mixture.
  * only: tide
  */
 #include "check.h"

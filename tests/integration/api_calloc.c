@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * calloc: overflow is NULL and ENOMEM; the memory is zero however dirty it was before, whoever freed
- * it, and whatever size it had.
+ * calloc: overflow is NULL and ENOMEM; the memory is zero however dirty it was before, whoever
+ * freed it, and whatever size it had.
  */
 #include "check.h"
 #include <malloc.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * free: NULL is nothing, errno is kept, for every kind and size of block, by the owner or by another
- * thread; operator delete, cfree, free_sized and free_aligned_sized likewise where they exist.
+ * free: NULL is nothing, errno is kept, for every kind and size of block, by the owner or by
+ * another thread; operator delete, cfree, free_sized and free_aligned_sized likewise where they
+ * exist.
  */
 #include "check.h"
 #include <dlfcn.h>

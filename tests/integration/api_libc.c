@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Functions of the C library which allocate for their caller call our malloc, and their answers can be
- * freed, measured and resized here.
+ * Functions of the C library which allocate for their caller call our malloc, and their answers
+ * can be freed, measured and resized here.
  */
 #include "check.h"
 #include <dirent.h>

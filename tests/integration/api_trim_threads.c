@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * malloc_trim(0) is process-wide: it reaches what other threads freed into their own caches, also while
- * those threads sleep, allocate, or trim themselves.
+ * malloc_trim(0) is process-wide: it reaches what other threads freed into their own caches, also
+ * while those threads sleep, allocate, or trim themselves.
  */
 #include "check.h"
 #include <malloc.h>

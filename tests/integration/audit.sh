@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# A program under LD_AUDIT: the dynamic linker allocates from its first instruction and has the audit
-# library in a namespace of its own.
+# A program under LD_AUDIT: the dynamic linker allocates from its
+# first instruction and has the audit library in a namespace of its own.
 cat >audit.c <<'END'
 #define _GNU_SOURCE
 #include <link.h>

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # TIDE_CONF: every bad entry is reported in one line which names its key, the default is kept and the
-# program runs; good entries are silent; help lists every option; neither text nor length can do harm.
+# program runs; good entries are silent; help lists every option; neither text nor length can do
+# harm.
 # only: tide
 # report: expected
 run_with() {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All 20 variants of operator new and operator delete: sizes, alignment, zero, bad_alloc, nothrow; and
- * the pairs the standard allows. Exceptions pass through.
+ * All 20 variants of operator new and operator delete: sizes, alignment, zero, bad_alloc, nothrow;
+ * and the pairs the standard allows. Exceptions pass through.
  * only: tide
  */
 #include "check.h"

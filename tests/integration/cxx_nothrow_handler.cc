@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * new (std::nothrow) asks the new-handler too, and answers nullptr when the handler throws bad_alloc.
+ * new (std::nothrow) asks the new-handler too, and answers nullptr when the handler throws
+ * bad_alloc.
  */
 #include "check.h"
 #include <new>

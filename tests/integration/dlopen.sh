@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Loading and unloading of shared objects: loops of dlopen and dlclose from several threads, objects
-# bound with RTLD_DEEPBIND (blocks cross in both directions), and the library itself loaded late into a
-# process that runs on the system malloc.
+# Loading and unloading of shared objects: loops of dlopen and dlclose
+# from several threads, objects bound with RTLD_DEEPBIND (blocks cross in both directions), and the
+# library itself loaded late into a process that runs on the system malloc.
 # only: tide
 $CC -std=gnu11 -O1 -fPIC -shared -I"$here" -x c "$here/plugin.inc" -o "$PWD/plugin.so"
 loop=$(t_build "$here/programs/dlopen_loop.c")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * malloc and free before main and after it: pre-init array, constructors of every priority, atexit and
- * on_exit handlers, destructors; blocks from early are resized and freed late.
+ * malloc and free before main and after it: pre-init array, constructors of every priority, atexit
+ * and on_exit handlers, destructors; blocks from early are resized and freed late.
  */
 #include "check.h"
 #include <malloc.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vfork and exec, posix_spawn, system, popen, and _Fork (which runs no handlers), from a small process
- * and from one which is large enough to have a background thread.
+ * vfork and exec, posix_spawn, system, popen, and _Fork (which runs no handlers), from a small
+ * process and from one which is large enough to have a background thread.
  * args: small | large
  */
 #include "check.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 64 threads allocate (and hand blocks to each other) while four of them also fork without pause. Each
- * child allocates, frees what was handed over, and leaves; some children fork again. Everything ends in
- * bounded time: no lock may be left held in a child.
+ * 64 threads allocate (and hand blocks to each other) while four of them also fork without pause.
+ * Each child allocates, frees what was handed over, and leaves; some children fork again.
+ * Everything ends in bounded time: no lock may be left held in a child.
  * seconds: 90
  */
 #include "check.h"

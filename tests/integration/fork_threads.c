@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A multithreaded parent forks again and again while its threads allocate. Each child verifies, resizes
- * and frees blocks of the parent (its own and those of threads which do not exist in the child),
- * allocates everything anew, starts threads, and forks a grandchild. The parent's memory is unharmed.
+ * A multithreaded parent forks again and again while its threads allocate. Each child verifies,
+ * resizes and frees blocks of the parent (its own and those of threads which do not exist in the
+ * child), allocates everything anew, starts threads, and forks a grandchild. The parent's memory
+ * is unharmed.
  */
 #include "check.h"
 #include <pthread.h>

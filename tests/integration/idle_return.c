@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A burst, then one survivor in 20, scattered, then nothing: two seconds later an idle process holds at
- * most 0.35 of its peak. The number of threads which made the burst is the argument; they sleep (and
- * keep their heaps) while the process idles. The survivors are unharmed and the memory usable again.
+ * A burst, then one survivor in 20, scattered, then nothing: two seconds later an idle process
+ * holds at most 0.35 of its peak. The number of threads which made the burst is the argument; they
+ * sleep (and keep their heaps) while the process idles. The survivors are unharmed and the memory
+ * usable again.
  * only: tide
  * args: 1 | 3
  */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# A cgroup memory limit: a process that allocates and frees many times the limit, but holds less than
-# it at any time, is not killed.
+# A cgroup memory limit: a process that allocates and frees many times
+# the limit, but holds less than it at any time, is not killed.
 # needs: root
 churn=$(t_build "$here/programs/bounded_churn.c")
 group=

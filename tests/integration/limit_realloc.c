@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Under RLIMIT_AS a realloc which cannot be had answers NULL with ENOMEM and leaves the block, whether
- * it is small or large, however often it is tried; smaller requests still succeed.
+ * Under RLIMIT_AS a realloc which cannot be had answers NULL with ENOMEM and leaves the block,
+ * whether it is small or large, however often it is tried; smaller requests still succeed.
  */
 #include "check.h"
 

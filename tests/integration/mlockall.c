@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mlockall(MCL_CURRENT | MCL_FUTURE) populates everything that is readable: address space which is only
- * reserved may not become memory, and allocation goes on.
+ * mlockall(MCL_CURRENT | MCL_FUTURE) populates everything that is readable: address space which is
+ * only reserved may not become memory, and allocation goes on.
  * needs: root
  */
 #include "check.h"

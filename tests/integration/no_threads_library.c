@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads made by clone directly, without the threads library's knowledge, which share the caller's
- * thread pointer and run while the parent waits (as vfork does), and a child process of clone without
- * SIGCHLD: both may allocate.
+ * Threads made by clone directly, without the threads library's knowledge, which share the
+ * caller's thread pointer and run while the parent waits (as vfork does), and a child process of
+ * clone without SIGCHLD: both may allocate.
  */
 #include "check.h"
 #include <sched.h>

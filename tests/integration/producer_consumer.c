@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two producers allocate, two consumers free, over bounded queues, and then the other way round, for
- * tens of millions of bytes: memory stays near what is in flight.
+ * Two producers allocate, two consumers free, over bounded queues, and then the other way round,
+ * for tens of millions of bytes: memory stays near what is in flight.
  */
 #include "check.h"
 #include <pthread.h>

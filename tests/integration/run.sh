@@ -3,8 +3,8 @@
 # Integration tests: tests/integration/run.sh [NAME...]
 #
 # A test is a C or C++ program or a shell script in this directory, run with the library preloaded:
-# status 0 passes, 77 skips (with a line "skip: reason"), anything else fails. Directives in its first
-# comment:
+# status 0 passes, 77 skips (with a line "skip: reason"), anything else fails. Directives in its
+# first comment:
 #   needs: root         skipped for other users
 #   only: tide          skipped when TIDE_LIB=none runs the tests on the system malloc
 #   conf: ...           TIDE_CONF for the run
@@ -12,8 +12,8 @@
 #   seconds: N          time allowed (default 60)
 #   report: expected    a line "tidemalloc: ..." on stderr is not a failure
 #   link: ...           linker flags
-# Scripts (*.sh) are sourced by this driver in a subshell with the functions of tests/lib.sh; they call
-# t_program to build helper programs and exit with the same statuses.
+# Scripts (*.sh) are sourced by this driver in a subshell with the functions of tests/lib.sh; they
+# call t_program to build helper programs and exit with the same statuses.
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
 ulimit -c 0
@@ -25,8 +25,14 @@ preloaded() {
     preload=$(t_preload)
     timeout -k 2 60 env ${preload:+"$preload"} "$@"
 }
-skip() { echo "skip: $*"; exit 77; }
-fail() { echo "failed: $*" >&2; exit 1; }
+skip() {
+    echo "skip: $*"
+    exit 77
+}
+fail() {
+    echo "failed: $*" >&2
+    exit 1
+}
 
 run_program() {
     local label=$1 source=$2 arguments=$3 program preload conf
@@ -54,7 +60,10 @@ run_script() {
         end=$((SECONDS + limit))
         while [ $SECONDS -lt $end ] && kill -0 $child 2>/dev/null; do sleep 0.2; done
         # TERM first: a script may have settings of the machine to put back.
-        kill -TERM $child 2>/dev/null && echo "timed out" >>"$t_tmp/err" && sleep 5 && kill -KILL $child 2>/dev/null
+        kill -TERM $child 2>/dev/null || exit 0
+        echo "timed out" >>"$t_tmp/err"
+        sleep 5
+        kill -KILL $child 2>/dev/null
     ) &
     local watcher=$!
     wait $child 2>/dev/null
@@ -69,7 +78,8 @@ verdict() {
     local label=$1 status=$2 source=$3
     case $status in
     0)
-        if grep -q '^tidemalloc:' "$t_tmp/err" && [ "$(t_directive "$source" report)" != expected ]; then
+        if [ "$(t_directive "$source" report)" != expected ] &&
+            grep -q '^tidemalloc:' "$t_tmp/err"; then
             t_fail "$label" "$t_tmp/err"
         else
             t_ok "$label"
@@ -84,11 +94,14 @@ verdict() {
 }
 
 if [ $# -eq 0 ]; then
-    set -- $(cd "$here" && ls ./*.c ./*.cc ./*.sh 2>/dev/null | grep -v '/run.sh$' | sed 's|^\./||; s|\.[a-z]*$||' | sort -u)
+    # shellcheck disable=SC2046
+    set -- $(cd "$here" && printf '%s\n' *.c *.cc *.sh | grep -vx run.sh | sed 's|\.[a-z]*$||' | sort -u)
 fi
 sources=()
 for name in "$@"; do
-    for source in "$here/$name".c "$here/$name".cc; do [ -f "$source" ] && sources+=("$source"); done
+    for source in "$here/$name".c "$here/$name".cc; do
+        [ ! -f "$source" ] || sources+=("$source")
+    done
 done
 t_build_all ${sources[@]+"${sources[@]}"}
 
@@ -112,7 +125,7 @@ for name in "$@"; do
             verdict "integration/$name" $? "$source"
             ;;
         *)
-            IFS='|' read -r -a sets <<<"$(t_directive "$source" args)"
+            IFS='|' read -r -a sets <<<"$(t_directives "$source" args)"
             [ ${#sets[@]} -gt 0 ] || sets=("")
             for arguments in "${sets[@]}"; do
                 # shellcheck disable=SC2086

@@ -4,7 +4,8 @@
  * process still allocates, grows, frees and idles. The filter is in place before the program starts
  * (the program executes itself under it), except "mprotect", which the dynamic linker needs: it is
  * refused from main on, and running out of memory early is then allowed, a crash is not.
- * args: madvise EPERM | madvise ENOSYS | madvise EINVAL | clone EPERM | clone ENOSYS | membarrier EPERM | mremap EPERM | mprotect EPERM | rseq ENOSYS | everything EPERM
+ * args: madvise EPERM | madvise ENOSYS | clone EPERM | clone ENOSYS | mremap EPERM | mprotect EPERM
+ * args: membarrier EPERM | rseq ENOSYS | everything EPERM
  */
 #include "check.h"
 #include <linux/audit.h>

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# A setuid program (AT_SECURE) ignores TIDE_CONF: no help, no statistics file, no report of bad values.
-# The program is linked with the static library, for ld.so drops LD_PRELOAD there anyway.
+# A setuid program (AT_SECURE) ignores TIDE_CONF: no help, no
+# statistics file, no report of bad values. The program is linked with the static library, for
+# ld.so drops LD_PRELOAD there anyway.
 # needs: root
 # only: tide
 # report: expected

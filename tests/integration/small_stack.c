@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads with the smallest stack there is use every kind of call, cold and warm: the allocator's slow
- * paths may not need much stack. A signal handler on a small alternate stack allocates as well.
+ * Threads with the smallest stack there is use every kind of call, cold and warm: the allocator's
+ * slow paths may not need much stack. A signal handler on a small alternate stack allocates as
+ * well.
  */
 #include "check.h"
 #include <limits.h>

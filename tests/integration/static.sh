@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Static and static-pie programs with libtidemalloc.a: C, threads and fork, C++ with exceptions, and the
-# tide_conf symbol. malloc must be ours (statistics say so) and must be linked once.
+# Static and static-pie programs with libtidemalloc.a: C, threads and
+# fork, C++ with exceptions, and the tide_conf symbol. malloc must be ours (statistics say so) and
+# must be linked once.
 # only: tide
 # report: expected
 [ -f "$t_static_lib" ] || skip "no static library"
@@ -79,7 +80,7 @@ cat >conf.c <<'END'
 #include <stdio.h>
 #include <stdlib.h>
 const char *tide_conf = "nonsense:1,stats:stderr";
-int main(void) { free(malloc(100)); puts("done"); return 0; }
+int main(void) { void *volatile p = malloc(100); free(p); puts("done"); return 0; }
 END
 is_ours() { grep -q '"allocated_bytes"' "$1"; }
 for kind in -static -static-pie; do

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# TIDE_CONF=stats:FILE and stats:stderr write one valid JSON object at exit, with the promised figures,
-# sound among themselves; a file that cannot be written is one line, and forks do not mix up.
+# TIDE_CONF=stats:FILE and stats:stderr write one valid JSON object at
+# exit, with the promised figures, sound among themselves; a file that cannot be written is one
+# line, and forks do not mix up.
 # only: tide
 # report: expected
 cat >check.py <<'END'

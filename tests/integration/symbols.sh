@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# What the shared library exports, needs and carries: the whole malloc family and operator new/delete,
-# nothing of jemalloc's names, nothing unexpected; only libc is needed; thread-local data is small.
+# What the shared library exports, needs and carries: the whole malloc
+# family and operator new/delete, nothing of jemalloc's names, nothing unexpected; only libc is
+# needed; thread-local data is small.
 # only: tide
 exported=$(nm -D --defined-only "$TIDE_LIB" | awk '$2 ~ /[TWViu]/ { sub(/@.*/, "", $3); print $3 }' | sort -u)
 required="malloc free calloc realloc aligned_alloc memalign posix_memalign valloc pvalloc cfree

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 10,000 short threads, eight at a time, each with allocations of its own, some blocks handed to the
- * next ones: memory may not grow with the number of threads that were. The gate proves itself: with
- * "leak" each thread loses 4 KiB, and the gate must trip.
+ * 10,000 short threads, eight at a time, each with allocations of its own, some blocks handed to
+ * the next ones: memory may not grow with the number of threads that were. The gate proves itself:
+ * with "leak" each thread loses 4 KiB, and the gate must trip.
  * args: honest | leak
  */
 #include "check.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs count their threads. A small process has exactly one; a large one may have the background
- * thread (named, all signals blocked), except with background:false; the child of a large process
- * starts with one thread.
+ * Programs count their threads. A small process has exactly one; a large one may have the
+ * background thread (named, all signals blocked), except with background:false; the child of a
+ * large process starts with one thread.
  * only: tide
  * args: small | large | off
  */
@@ -103,11 +103,10 @@ main(int argc, char **argv)
         CHECK(thread_count() == 1, "%d threads in a new child", thread_count());
         release(list);
         if (strcmp(argv[1], "large") == 0) {
-            list = grow((size_t)64 << 20);
+            /* A child gets its thread when it has grown beyond what it inherited. */
+            list = grow((size_t)200 << 20);
             sleep_ms(300);
             release(list);
-            list = grow((size_t)96 << 20);
-            sleep_ms(300);
             check_background_thread();
         }
         _exit(0);

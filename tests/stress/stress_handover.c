@@ -2,10 +2,10 @@
 /*
  * Seeded hand-over stress: stress_handover [THREADS [OPS [SEED]]]
  *
- * A ring of threads: each allocates batches of blocks of one size, passes them to its neighbour, and
- * frees (or resizes) the batches it is passed, in order, in reverse or scattered. So nearly every free
- * is another thread's. One thread in three only frees. Each block carries its address and a check word
- * at both ends, and every fill byte is verified by the thread which frees it.
+ * A ring of threads: each allocates batches of blocks of one size, passes them to its neighbour,
+ * and frees (or resizes) the batches it is passed, in order, in reverse or scattered. So nearly
+ * every free is another thread's. One thread in three only frees. Each block carries its address
+ * and a check word at both ends, and every fill byte is verified by the thread which frees it.
  */
 #include "alloc_names.h"
 #include "check.h"
@@ -117,7 +117,7 @@ try_receive(struct queue *q)
     return b;
 }
 
-/* Sends its batches while it frees what comes in; leaves when all senders are done and nothing came. */
+/* Sends its batches while it frees what comes in; leaves when all have sent and nothing came. */
 static void *
 pass_on(void *arg)
 {

@@ -2,13 +2,14 @@
 /*
  * Seeded multithreaded stress: stress_mixed [THREADS [OPS [SEED]]]
  *
- * Every call of the family on a random mixture of sizes, every byte of every block verified before the
- * block is resized or freed. A thread has slots of its own and slots it shares with all others (blocks
- * are allocated here and freed there). A thread lives for a part of the work, then starts its successor
- * and ends, leaving its blocks behind; so there are always threads ending and beginning.
+ * Every call of the family on a random mixture of sizes, every byte of every block verified before
+ * the block is resized or freed. A thread has slots of its own and slots it shares with all others
+ * (blocks are allocated here and freed there). A thread lives for a part of the work, then starts
+ * its successor and ends, leaving its blocks behind; so there are always threads ending and
+ * beginning.
  *
- * Prints its seed first: the sequence of operations of each thread follows from it, the interleaving
- * does not. OPS are per slot group and life, not exact.
+ * Prints its seed first: the sequence of operations of each thread follows from it, the
+ * interleaving does not. OPS are per slot group and life, not exact.
  */
 #include "alloc_names.h"
 #include "check.h"
@@ -131,7 +132,7 @@ resize(struct slot *s, uint64_t *state)
     unsigned char *p = t_realloc(s->p, size);
     CHECK(p != NULL);
     CHECK_ALIGNED(p, 16);
-    /* A tail shorter than a word was derived from the old size: verify whole words below the new. */
+    /* A tail shorter than a word was derived from the old size: verify whole words only. */
     size_t kept = s->size <= size ? s->size : size / 8 * 8;
     verify(p, old, kept, s->tag);
     s->p = p;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Holds at most N MiB (argument) but allocates far more in all, in phases of very different block sizes,
- * so that memory freed in one phase must serve the next.
+ * Holds at most N MiB (argument) but allocates far more in all, in phases of very different block
+ * sizes, so that memory freed in one phase must serve the next.
  */
 #include "check.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library loaded with dlopen into a process that runs on the system malloc: its thread-local data
- * must fit into the static TLS surplus, its tide_ functions work from several threads, and closing it
- * does no harm. Argument: the library.
+ * The library loaded with dlopen into a process that runs on the system malloc: its thread-local
+ * data must fit into the static TLS surplus, its tide_ functions work from several threads, and
+ * closing it does no harm. Argument: the library.
  */
 #include "check.h"
 #include <dlfcn.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Allocates until NULL with ENOMEM comes back, frees everything, and does it again: nothing crashes,
- * nothing live is damaged, and as much can be had the second time. Run under a limit. Arguments:
- * threads, and the least number of MiB that must be had.
+ * Allocates until NULL with ENOMEM comes back, frees everything, and does it again: nothing
+ * crashes, nothing live is damaged, and as much can be had the second time. Run under a limit.
+ * Arguments: threads, and the least number of MiB that must be had.
  */
 #include "check.h"
 #include <malloc.h>

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The command-line programs of real/run.sh (sourced): each real_NAME works in an empty directory, calls
-# the program through `run` and prints only what must not depend on the allocator.
+# The command-line programs of real/run.sh (sourced): each real_NAME
+# works in an empty directory, calls the program through `run` and prints only what must not depend
+# on the allocator.
 
 real_gcc() {
     need gcc

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# The servers of real/run.sh (sourced): started on sockets in the work directory (nginx on loopback),
-# spoken to by a client on the system malloc, checked to have the library mapped, stopped by PID.
+# The servers of real/run.sh (sourced): started on sockets in the work
+# directory (nginx on loopback), spoken to by a client on the system malloc, checked to have the
+# library mapped, stopped by PID.
 
 # serve COMMAND...: start in the background, $server_pid is its PID.
 serve() {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The whole truth about spans of some size classes: each block that was ever linked is exactly one of
- * live (the test has it), on its span's list, in a bin, in the bitmap, on the remote chain or waiting
- * in a heap's ring; the counts of types.h agree; each span is on the list that its state names.
+ * The whole truth about spans of some size classes: each block that was ever linked is exactly one
+ * of live (the test has it), on its span's list, in a bin, in the bitmap, on the remote chain or
+ * waiting in a heap's ring; the counts of types.h agree; each span is on the list that its state
+ * names.
  *
  * Only while all other threads stand still. A test works in size classes that had no span when
  * it began, so that nobody else's blocks are among them.
@@ -226,9 +227,11 @@ audit_span(span_t *span, void *arg)
     for (heap_t *h = heap_first(); h != NULL; h = h->next) {
         for (unsigned i = 0; i < HEAP_RING_LEN; i++) {
             if (h->ring[i].span == span) {
-                ring += audit_chain(span, h->ring[i].head, &last);
-                require_eq(ring, h->ring[i].count);
+                uint32_t n = audit_chain(span, h->ring[i].head, &last);
+
+                require_eq(n, h->ring[i].count);
                 require(last == h->ring[i].tail);
+                ring += n;
             }
         }
         if (h->classes[span->size_class].current == span) {
