@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sizes to classes. 16-byte steps to 256, then 8 classes per doubling (at most 12.5 % apart) to
- * 32 KiB; beyond that a block is a span of its own. All tables are filled once by
- * size_class_init; before it every size maps to class 0 of a heap that is empty.
+ * 32 KiB; beyond that a block is a span of its own. The look-up table is constant; the table of
+ * classes is filled once, by size_class_init.
  */
 #ifndef TIDE_SIZE_CLASS_H
 #define TIDE_SIZE_CLASS_H
@@ -24,7 +24,7 @@ struct size_class {
 };
 
 extern TIDE_HIDDEN struct size_class size_classes[TIDE_CLASS_COUNT];     /* init: */
-extern TIDE_HIDDEN uint8_t size_class_lookup[TIDE_CLASS_LOOKUP_LEN];     /* init: (size + 15) >> 4 → class */
+extern TIDE_HIDDEN const uint8_t size_class_lookup[TIDE_CLASS_LOOKUP_LEN]; /* (size+15)>>4 → class */
 
 void size_class_init(void);
 

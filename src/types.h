@@ -128,7 +128,7 @@ enum span_flags {
 };
 
 /* Frees of other threads' blocks wait here, coalesced per span, until one atomic takes them. */
-#define HEAP_RING_LEN 32u
+#define HEAP_RING_LEN 128u
 typedef struct remote_batch {
     span_t *span;   /* owner: NULL when empty */
     block_t *head;  /* owner: */

@@ -7,7 +7,7 @@
 # Environment: TIDE_BUILD  the build directory (default: the current directory when it holds the
 #                          library, else build/)
 #              TIDE_LIB    the library to preload; "none": run the programs on the system malloc
-#              CC, CXX     compilers for the test programs
+#              TIDE_CC (or CC), CXX  compilers for the test programs
 # A driver prints `ok NAME`, `not ok NAME` or `ok NAME # SKIP reason` and a plan at the end (TAP),
 # and exits 1 when anything failed.
 
@@ -22,7 +22,7 @@ if [ -z "${TIDE_BUILD:-}" ]; then
 fi
 TIDE_LIB=${TIDE_LIB:-$TIDE_BUILD/.libs/libtidemalloc.so.0}
 t_static_lib=$TIDE_BUILD/.libs/libtidemalloc.a
-CC=${CC:-gcc}
+CC=${TIDE_CC:-${CC:-gcc}}
 CXX=${CXX:-g++}
 t_bin=$TIDE_BUILD/tests/bin
 t_count=0

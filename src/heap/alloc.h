@@ -33,6 +33,7 @@ heap_alloc(size_t size)
         return heap_alloc_slow(size);
     }
     *bin = block->next;
+    __builtin_prefetch(block->next, 1);
     block->guard = 0;
     return block;
 }

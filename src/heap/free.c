@@ -214,14 +214,6 @@ heap_free_twice(void *p, const span_t *span)
     report_pointer("free", REPORT_DOUBLE_FREE, p, span);
 }
 
-static bool
-cold_block_is_free(const span_t *span, const void *p)
-{
-    size_t i = (size_t)((const char *)p - span->start) / span->block_size;
-
-    return span->bitmap != NULL && (span->bitmap[i / 64] >> (i % 64) & 1) != 0;
-}
-
 const char *
 heap_pointer_error(const void *p, const span_t *span)
 {
@@ -240,7 +232,7 @@ heap_pointer_error(const void *p, const span_t *span)
         return offset / span->block_size >= span->linked ? REPORT_NOT_ALLOCATED : REPORT_INTERIOR;
     }
     if (remote_state(atomic_load_acquire(&span->remote)) == SPAN_COLD) {
-        return cold_block_is_free(span, p) ? REPORT_DOUBLE_FREE : NULL; /* data not touched */
+        return NULL; /* its data is not touched; pool_free_cold looks under the lock */
     }
     return block_is_linked(p) ? REPORT_DOUBLE_FREE : NULL;
 }

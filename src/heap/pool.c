@@ -9,6 +9,7 @@
  */
 #include "base/assert.h"
 #include "heap/heap.h"
+#include "heap/report.h"
 
 struct pool {
     lock_t lock TIDE_ALIGNED(TIDE_CACHE_LINE);
@@ -222,6 +223,26 @@ pool_release_if_free(heap_t *heap, span_t *span, unsigned size_class)
     }
 }
 
+/* Sets the bits of a chain of blocks; false when one, and the only one, was set before. */
+static bool
+mark_free_locked(span_t *span, block_t *head, uint32_t count)
+{
+    for (uint32_t n = 0; n < count; n++) {
+        size_t i = (size_t)((char *)(void *)head - span->start) / span->block_size;
+        uint64_t bit = 1ull << (i % 64);
+
+        if (count == 1 && (span->bitmap[i / 64] & bit) != 0) {
+            return false;
+        }
+        span->bitmap[i / 64] |= bit;
+        if (n + 1 < count) {
+            head = head->next; /* a single block is not touched at all */
+        }
+    }
+    span->bitmap_count += count;
+    return true;
+}
+
 bool
 pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
 {
@@ -233,15 +254,11 @@ pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
         lock_release(&pool->lock);
         return false;
     }
-    for (uint32_t n = 0; n < count; n++) {
-        size_t i = (size_t)((char *)(void *)head - span->start) / span->block_size;
-
-        if (n + 1 < count) {
-            head = head->next; /* a single block is not touched at all */
-        }
-        span->bitmap[i / 64] |= 1ull << (i % 64);
+    if (!mark_free_locked(span, head, count)) {
+        lock_release(&pool->lock);
+        report_pointer("free", REPORT_DOUBLE_FREE, head, span);
+        return true;
     }
-    span->bitmap_count += count;
     span->flags |= SPAN_FLAG_STALE;
     span->pool_epoch = (uint16_t)atomic_load_relaxed(&arena_tick);
     live = span->pool_live - count;

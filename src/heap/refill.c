@@ -11,7 +11,7 @@
 #include "heap/alloc.h"
 #include "heap/report.h"
 
-#define LOOK_AROUND_REFILLS 64u
+#define LOOK_AROUND_REFILLS 128u
 
 static void
 attach_current(heap_t *heap, span_t *span, unsigned c)

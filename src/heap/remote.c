@@ -13,7 +13,7 @@
 #include "heap/report.h"
 
 #define RING_BATCH_BLOCKS 64u
-#define RING_BATCH_BYTES ((size_t)16 << 10)
+#define RING_BATCH_BYTES ((size_t)4 << 10)
 
 static void
 push_chain(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t count)

@@ -208,7 +208,7 @@ span_extend(span_t *span, block_t **list)
     count = (uint32_t)max_zu(EXTEND_BYTES / span->block_size, 1);
     count = (uint32_t)min_zu(count, left);
     *list = link_run(span, span_linked(span), count, &list_end);
-    atomic_store_relaxed(&span->linked, span->linked + count);
+    atomic_store_relaxed(&span->linked, span_linked(span) + count);
     return count;
 }
 

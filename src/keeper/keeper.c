@@ -51,6 +51,13 @@ slices_moved(void)
 }
 
 static uint64_t
+bytes_given_back(void)
+{
+    return atomic_load_relaxed(&arena_counters.purged_bytes) +
+           atomic_load_relaxed(&arena_counters.hole_purged_bytes);
+}
+
+static uint64_t
 now_ms(void)
 {
     return os_now_ns() / 1000000u;
@@ -238,7 +245,7 @@ keeper_is_running(void)
 size_t
 keeper_trim(void)
 {
-    uint64_t before = arena_counters.purged_bytes + arena_counters.hole_purged_bytes;
+    uint64_t before = bytes_given_back();
     uint32_t tick;
 
     lock_acquire(&pass_lock);
@@ -253,7 +260,7 @@ keeper_trim(void)
     (void)heap_purge_holes(tick + 1, SIZE_MAX);
     (void)arena_purge_free(SIZE_MAX, tick + 1);
     lock_release(&pass_lock);
-    return (size_t)(arena_counters.purged_bytes + arena_counters.hole_purged_bytes - before);
+    return (size_t)(bytes_given_back() - before);
 }
 
 void

@@ -5,7 +5,7 @@
  * peak needs, and the rest is returned (what survived of tcmalloc's subrelease experiments).
  *
  * Estimator: level = max(peak over the last `window_ms`), in PEAK_SLOTS buckets, so a peak is
- * forgotten between window and window * (1 + 1/PEAK_SLOTS) after it.
+ * forgotten between window * (1 - 1/PEAK_SLOTS) and window after it.
  * Wrong when demand comes in waves longer than the window: each wave then pays its page faults
  * again. Memory: one struct; cost O(PEAK_SLOTS). Pure; the caller synchronises.
  */

@@ -44,7 +44,8 @@ run_once() {
     local preload
     preload=$(t_preload)
     {
-        timeout -k 1 30 env ${preload:+"$preload"} ${3:+"TIDE_CONF=$3"} "$2" >"$t_tmp/out" 2>"$t_tmp/err"
+        timeout -k 1 30 env ${preload:+"$preload"} ${3:+"TIDE_CONF=$3"} "$2" \
+            >"$t_tmp/out" 2>"$t_tmp/err"
         status=$?
     } 2>/dev/null
 }

@@ -12,10 +12,14 @@ TIDE_LIB=none
 
 work=$t_bin/fuzz
 mkdir -p "$work/corpus" || exit 99
-sources=$(find "${TIDE_FUZZ_SOURCES:-$t_top}/src" -name '*.c' ! -path '*/tool/*')
-[ -n "$sources" ] || { echo "Bail out! no sources"; exit 99; }
-flags="-std=gnu11 -g -D_GNU_SOURCE= -DTIDE_NO_OVERRIDE -DTIDE_VERSION=\"fuzz\" -I${TIDE_FUZZ_SOURCES:-$t_top}/src -I$t_top/include
-    -I$t_top/tests -pthread"
+tree=${TIDE_FUZZ_SOURCES:-$t_top}
+sources=$(find "$tree/src" -name '*.c' ! -path '*/tool/*')
+[ -n "$sources" ] || {
+    echo "Bail out! no sources"
+    exit 99
+}
+flags="-std=gnu11 -g -D_GNU_SOURCE= -DTIDE_NO_OVERRIDE -DTIDE_VERSION=\"fuzz\" -pthread
+    -I$tree/src -I$tree/include -I$t_top/tests"
 
 # compile OUT COMPILER FLAGS...
 compile() {
@@ -34,8 +38,9 @@ if command -v clang >/dev/null; then
         fi
         seconds=${TIDE_FUZZ_SECONDS:-30}
         echo "# $seconds s, corpus in $work/corpus"
-        if timeout -k 5 $((seconds * 2 + 60)) "$fuzzer" -max_total_time="$seconds" -max_len=4096 -rss_limit_mb=3000 \
-            -timeout=20 -artifact_prefix="$work/" "$work/corpus" >"$t_tmp/out" 2>&1; then
+        if timeout -k 5 $((seconds * 2 + 60)) "$fuzzer" -max_total_time="$seconds" -max_len=4096 \
+            -rss_limit_mb=3000 -timeout=20 -artifact_prefix="$work/" "$work/corpus" \
+            >"$t_tmp/out" 2>&1; then
             t_ok fuzz/libfuzzer
             echo "# $(grep -E '^Done|stat::number' "$t_tmp/out" | tail -n 1)"
         else
@@ -49,7 +54,8 @@ else
 fi
 
 if compile "$work/replay" "$CC" -O2 -DTIDE_DEBUG=3 -DTIDE_FUZZ_MAIN; then
-    timeout 120 "$work/replay" "$@" >"$t_tmp/out" 2>&1 && t_ok fuzz/random || t_fail fuzz/random "$t_tmp/out"
+    timeout 120 "$work/replay" "$@" >"$t_tmp/out" 2>&1 && t_ok fuzz/random ||
+        t_fail fuzz/random "$t_tmp/out"
 else
     t_fail fuzz/random "$t_tmp/err"
 fi

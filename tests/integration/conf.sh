@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: MIT
-# TIDE_CONF: every bad entry is reported in one line which names its key, the default is kept and the
-# program runs; good entries are silent; help lists every option; neither text nor length can do
+# TIDE_CONF: every bad entry is reported in one line which names its key, the default is kept and
+# the program runs; good entries are silent; help lists every option; neither text nor length can do
 # harm.
 # only: tide
 # report: expected
 run_with() {
-    preloaded TIDE_CONF="$1" bash -c 'echo works' >out 2>err || fail "status with TIDE_CONF=${1:0:60}"
+    preloaded TIDE_CONF="$1" bash -c 'echo works' >out 2>err ||
+        fail "status with TIDE_CONF=${1:0:60}"
     [ "$(cat out)" = works ] || fail "output with TIDE_CONF=${1:0:60}"
 }
 # one_line ENTRY KEY
 one_line() {
     run_with "$1"
-    [ "$(wc -l <err)" = 1 ] || fail "$(wc -l <err) lines for TIDE_CONF=${1:0:60}: $(head -c 300 err)"
-    [[ "$(cat err)" == "tidemalloc: TIDE_CONF: $2: "* ]] || fail "TIDE_CONF=${1:0:60}: $(head -c 300 err)"
+    [ "$(wc -l <err)" = 1 ] ||
+        fail "$(wc -l <err) lines for TIDE_CONF=${1:0:60}: $(head -c 300 err)"
+    [[ "$(cat err)" == "tidemalloc: TIDE_CONF: $2: "* ]] ||
+        fail "TIDE_CONF=${1:0:60}: $(head -c 300 err)"
 }
 silent() {
     run_with "$1"
@@ -46,8 +49,9 @@ silent keeper_threshold:1G,abort:true
 silent abort:true,
 
 long=$(printf 'x%.0s' {1..20000})
-for entry in "$long" "$long:1" "abort:$long" "$long:$long,abort:false" ",,,," ":" "::::" ":abort" "abort:false:true" \
-    "stats:" $'abort:\x01\x02' $'\xff\xfe:1' "abort:false;background:false" "%s%s%n:%n" "abort=%n"; do
+for entry in "$long" "$long:1" "abort:$long" "$long:$long,abort:false" ",,,," ":" "::::" \
+    ":abort" "abort:false:true" "stats:" $'abort:\x01\x02' $'\xff\xfe:1' \
+    "abort:false;background:false" "%s%s%n:%n" "abort=%n"; do
     run_with "$entry"
     [ "$(wc -l <err)" -le 5 ] || fail "$(wc -l <err) lines for ${entry:0:40}"
     [ "$(wc -c <err)" -le 5000 ] || fail "$(wc -c <err) bytes for ${entry:0:40}"

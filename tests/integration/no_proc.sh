@@ -12,6 +12,9 @@ hide_and_run() {
         exec "$@"' - env $(t_preload) "$@"
 }
 hide_and_run timeout 20 "$work" 64 || fail "churn without /proc"
-hide_and_run timeout 40 bash -c 'ulimit -v 400000; exec "$0" 2 50' "$oom" || fail "oom without /proc"
-hide_and_run timeout 20 perl -e 'my %h; $h{$_} = "x" x 90 for 1..200000; sleep 1; print scalar(keys %h), "\n"' || fail "perl without /proc"
-hide_and_run timeout 20 bash -c 'for i in {1..50}; do (echo $i >/dev/null); done' || fail "fork without /proc"
+hide_and_run timeout 40 bash -c 'ulimit -v 400000; exec "$0" 2 50' "$oom" ||
+    fail "oom without /proc"
+hide_and_run timeout 20 perl -e 'my %h; $h{$_} = "x" x 90 for 1..200000; sleep 1' ||
+    fail "perl without /proc"
+hide_and_run timeout 20 bash -c 'for i in {1..50}; do (echo $i >/dev/null); done' ||
+    fail "fork without /proc"

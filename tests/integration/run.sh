@@ -17,7 +17,8 @@
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
 ulimit -c 0
-t_warnings="-Wall -Wextra -Wno-use-after-free -Wno-alloc-size-larger-than -Wno-unknown-warning-option"
+t_warnings="-Wall -Wextra -Wno-unknown-warning-option"
+t_warnings="$t_warnings -Wno-use-after-free -Wno-alloc-size-larger-than"
 
 # For scripts: run a command (NAME=VALUE words first) on the library, for 60 seconds at most.
 preloaded() {
@@ -95,7 +96,8 @@ verdict() {
 
 if [ $# -eq 0 ]; then
     # shellcheck disable=SC2046
-    set -- $(cd "$here" && printf '%s\n' *.c *.cc *.sh | grep -vx run.sh | sed 's|\.[a-z]*$||' | sort -u)
+    set -- $(cd "$here" && printf '%s\n' *.c *.cc *.sh | sed 's|\.[a-z]*$||' |
+        grep -vx run | sort -u)
 fi
 sources=()
 for name in "$@"; do

@@ -29,10 +29,12 @@ chmod 4755 "$dir/setuid"
 mkdir -m 0777 "$dir/out"
 as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups env "$@"; }
 
-as_nobody TIDE_CONF="help:true,stats:$dir/out/plain.json,nonsense:1" "$dir/plain" >out 2>err || fail "plain program"
+as_nobody TIDE_CONF="help:true,stats:$dir/out/plain.json,nonsense:1" "$dir/plain" >out 2>err ||
+    fail "plain program"
 [ -s err ] || fail "the plain program should have seen TIDE_CONF"
 [ -s "$dir/out/plain.json" ] || fail "the plain program should have written statistics"
-as_nobody TIDE_CONF="help:true,stats:$dir/out/setuid.json,nonsense:1" "$dir/setuid" >out 2>err || fail "setuid program"
+as_nobody TIDE_CONF="help:true,stats:$dir/out/setuid.json,nonsense:1" "$dir/setuid" >out 2>err ||
+    fail "setuid program"
 read -r uid euid allocated <out
 [ "$uid" = 65534 ] && [ "$euid" = 0 ] || skip "the file system ignores the setuid bit"
 [ "$allocated" = 1 ] || fail "no memory"

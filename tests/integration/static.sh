@@ -88,7 +88,8 @@ for kind in -static -static-pie; do
     TIDE_CONF=stats:stderr timeout 20 ./c$kind >out 2>err || fail "C $kind: $(cat err)"
     [ "$(cat out)" = "number 42" ] || fail "C $kind: $(cat out)"
     is_ours err || fail "C $kind does not run on our malloc"
-    [ "$(nm c$kind | grep -c ' [TtWi] malloc$')" = 1 ] || fail "malloc defined more than once, $kind"
+    [ "$(nm c$kind | grep -c ' [TtWi] malloc$')" = 1 ] ||
+        fail "malloc defined more than once, $kind"
     $CXX -O1 $kind -pthread cxx.cc "$t_static_lib" -o cxx$kind || fail "linking C++ $kind"
     TIDE_CONF=stats:stderr timeout 20 ./cxx$kind >out 2>err || fail "C++ $kind: $(cat err)"
     [ "$(cat out)" = 1300 ] || fail "C++ $kind: $(cat out)"

@@ -74,6 +74,16 @@ unit_fail(const char *file, int line, const char *text, unsigned long long a, un
 #define require_ge(a, b) require_relation(a, >=, b)
 #define require_gt(a, b) require_relation(a, >, b)
 
+/* The compiler shall not know where the pointer comes from. */
+static TIDE_UNUSED void *
+unit_hide(const void *p)
+{
+    uintptr_t at = (uintptr_t)p;
+
+    __asm__ volatile("" : "+r"(at) : : "memory");
+    return (void *)at;
+}
+
 static TIDE_UNUSED bool
 unit_is_filled(const void *p, unsigned char value, size_t size)
 {

@@ -17,6 +17,10 @@ if [ "$TIDE_LIB" = none ]; then
     exit 0
 fi
 
+# Servers run as other users, who may not be able to read the build directory.
+cp "$TIDE_LIB" "$t_tmp/libtidemalloc.so.0" && TIDE_LIB=$t_tmp/libtidemalloc.so.0
+chmod 0711 "$t_tmp"
+
 server_pids=()
 stop_servers() {
     local pid
@@ -50,7 +54,6 @@ work() {
     local name=$1
     on_tide=$2
     mkdir -p "$t_tmp/work" "$t_tmp/stats"
-    chmod 0711 "$t_tmp"
     chmod 0777 "$t_tmp/stats"
     (
         trap 'set +e; stop_servers' EXIT
@@ -73,7 +76,7 @@ check_program() {
         return
     fi
     if [ $status -ne 0 ] || [ ! -s "$t_tmp/expected" ]; then
-        t_skip "real/$name" "does not work on the system malloc either (status $status: $(tail -n 1 "$t_tmp/err"))"
+        t_skip "real/$name" "fails on the system malloc: status $status, $(tail -n 1 "$t_tmp/err")"
         return
     fi
     rm -rf "$t_tmp/stats" "$t_tmp/mapped"
@@ -87,7 +90,8 @@ check_program() {
         t_fail "real/$name" "$t_tmp/why" "$t_tmp/err"
     elif grep -q '^tidemalloc:' "$t_tmp/err"; then
         t_fail "real/$name" "$t_tmp/err"
-    elif [ ! -e "$t_tmp/mapped" ] && ! grep -lq '"allocated_bytes"' "$t_tmp/stats/"* 2>/dev/null; then
+    elif [ ! -e "$t_tmp/mapped" ] &&
+        ! grep -q '"allocated_bytes"' "$t_tmp/stats/"* 2>/dev/null; then
         echo "the library was not in the process: no statistics, nothing in its maps" >"$t_tmp/why"
         t_fail "real/$name" "$t_tmp/why" "$t_tmp/err"
     else

@@ -21,6 +21,11 @@ server_is_ours() {
     echo yes >"$t_tmp/mapped"
 }
 
+# must_not_say FILE PATTERN
+must_not_say() {
+    if grep -E "$2" "$1" >&2; then return 1; fi
+}
+
 wait_until() {
     for _ in {1..100}; do
         "$@" >/dev/null 2>&1 && return 0
@@ -38,16 +43,19 @@ stop_server() {
     for _ in {1..100}; do kill -0 "$1" 2>/dev/null || break; sleep 0.1; done
     wait "$1" || status=$?
     server_pids=()
-    ! grep '^tidemalloc:' server.log >&2 || return 1
-    [ $status -eq 0 ] || [ $status -eq 143 ] || { echo "server ended with $status" >&2; tail -n 20 server.log >&2; return 1; }
+    must_not_say server.log '^tidemalloc:'
+    [ $status -eq 0 ] || [ $status -eq 143 ] ||
+        { echo "server ended with $status" >&2; tail -n 20 server.log >&2; return 1; }
 }
 
 real_redis() {
     need redis-server redis-cli redis-benchmark
-    serve redis-server --port 0 --unixsocket "$PWD/redis.sock" --save "" --appendonly no --dir "$PWD"
+    serve redis-server --port 0 --unixsocket "$PWD/redis.sock" --save "" --appendonly no \
+        --dir "$PWD"
     wait_until redis-cli -s redis.sock ping
     server_is_ours "$server_pid"
-    redis-benchmark -s redis.sock -q -n 20000 -P 8 -t set,get,lpush,sadd,hset,zadd -r 5000 -d 100 >/dev/null
+    redis-benchmark -s redis.sock -q -n 20000 -P 8 -t set,get,lpush,sadd,hset,zadd -r 5000 \
+        -d 100 >/dev/null
     redis-cli -s redis.sock flushall
     {
         for i in {1..5000}; do
@@ -61,12 +69,16 @@ real_redis() {
     } | redis-cli -s redis.sock | md5sum
     redis-cli -s redis.sock dbsize
     redis-cli -s redis.sock zrange zset 0 -1 | md5sum
-    for i in {0..9}; do redis-cli -s redis.sock strlen text:$i; redis-cli -s redis.sock lrange list:$i 0 -1 | md5sum; done
-    redis-cli -s redis.sock eval 'local s = 0; for i = 1, 20000 do s = s + #tostring(i) .. "" end return s' 0
+    for i in {0..9}; do
+        redis-cli -s redis.sock strlen "text:$i"
+        redis-cli -s redis.sock lrange "list:$i" 0 -1 | md5sum
+    done
+    redis-cli -s redis.sock eval \
+        'local s = 0; for i = 1, 20000 do s = s + #tostring(i) .. "" end return s' 0
     # A background save forks while the parent goes on.
     redis-cli -s redis.sock bgsave
     redis-benchmark -s redis.sock -q -n 5000 -t set -r 1000 >/dev/null
-    for _ in {1..100}; do redis-cli -s redis.sock info persistence | grep -q rdb_bgsave_in_progress:0 && break; sleep 0.1; done
+    wait_until bash -c 'redis-cli -s redis.sock info persistence | grep rdb_bgsave_in_progress:0'
     redis-cli -s redis.sock info persistence | grep rdb_last_bgsave_status
     redis-cli -s redis.sock memory purge
     stop_server "$server_pid"
@@ -78,20 +90,7 @@ real_memcached() {
     serve memcached -u nobody -s "$PWD/memcached.sock" -m 64 -t 4 -a 0777
     wait_until test -S memcached.sock
     server_is_ours "$server_pid"
-    perl -MIO::Socket::UNIX -e '
-        my @s = map { IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "connect: $!" } 1 .. 40;
-        my $stored = 0;
-        for my $i (1 .. 20000) {
-            my $s = $s[$i % 40]; my $v = "v" x ($i * 37 % 3000);
-            print $s "set key$i 0 0 " . length($v) . "\r\n$v\r\n"; $stored += (<$s> eq "STORED\r\n");
-        }
-        my ($hits, $bytes) = (0, 0);
-        for my $i (1 .. 5000) {
-            my $s = $s[$i % 40]; print $s "get key$i\r\n"; my $l = <$s>; next if $l eq "END\r\n";
-            my ($n) = $l =~ /VALUE key$i 0 (\d+)/ or die $l; $hits++; $bytes += $n; my $v = <$s>; die "damage" if $v ne "v" x ($i * 37 % 3000) . "\r\n"; <$s>;
-        }
-        my $s = $s[0]; print $s "incr none 1\r\n"; print "$stored $hits $bytes ", scalar(<$s>);
-        print $s "flush_all\r\n"; print scalar(<$s>);' "$PWD/memcached.sock"
+    perl "$here/work/memcached.pl" "$PWD/memcached.sock"
     stop_server "$server_pid"
 }
 
@@ -106,23 +105,18 @@ real_nginx() {
     chmod 0755 . html
     for i in {1..20}; do seq $i $((i * 5000)) >html/file$i.txt; done
     chmod 0777 tmp
-    cat >nginx.conf <<END
-$user
-daemon off; master_process on; worker_processes 2; pid $PWD/nginx.pid; error_log $PWD/logs/error.log;
-events { worker_connections 256; }
-http {
-    access_log off; client_body_temp_path $PWD/tmp/body; proxy_temp_path $PWD/tmp/proxy;
-    fastcgi_temp_path $PWD/tmp/fastcgi; uwsgi_temp_path $PWD/tmp/uwsgi; scgi_temp_path $PWD/tmp/scgi;
-    server { listen 127.0.0.1:$port; root $PWD/html; gzip on; gzip_types text/plain; gzip_min_length 100;
-        location /again/ { proxy_pass http://127.0.0.1:$port/; proxy_buffers 4 4k; proxy_busy_buffers_size 4k; proxy_buffer_size 4k; } }
-}
-END
+    {
+        echo "$user"
+        sed "s|@DIR@|$PWD|g; s|@PORT@|$port|g" "$here/work/nginx.conf.in"
+    } >nginx.conf
     serve nginx -p "$PWD" -e "$PWD/logs/error.log" -c "$PWD/nginx.conf"
     wait_until curl -fs "http://127.0.0.1:$port/file1.txt"
     server_is_ours "$server_pid"
     local i
     for i in {1..20}; do curl -fs "http://127.0.0.1:$port/file$i.txt" | md5sum; done
-    for i in {1..20}; do curl -fs --compressed "http://127.0.0.1:$port/again/file$i.txt" | md5sum; done
+    for i in {1..20}; do
+        curl -fs --compressed "http://127.0.0.1:$port/again/file$i.txt" | md5sum
+    done
     seq -f "url = http://127.0.0.1:$port/file%g.txt" 1 20 | sed 'a output = /dev/null' >urls
     for i in {1..5}; do curl -fs -Z --parallel-max 10 -K urls 2>/dev/null; done
     kill -HUP "$server_pid"
@@ -130,7 +124,7 @@ END
     curl -s -o /dev/null -w '%{http_code}\n' "http://127.0.0.1:$port/missing"
     curl -fs "http://127.0.0.1:$port/file7.txt" | md5sum
     stop_server "$server_pid"
-    ! grep -E 'exited on signal|tidemalloc' logs/error.log >&2
+    must_not_say logs/error.log 'exited on signal|tidemalloc'
 }
 
 real_postgres() {
@@ -149,33 +143,27 @@ real_postgres() {
     [ ${#as[@]} -eq 0 ] || chown postgres data
     local sql=("${as[@]}" psql -h "$PWD" -U postgres -X -q -A -t)
     export HOME=$PWD
-    if [ -n "$on_tide" ]; then
-        "${as[@]}" env LD_PRELOAD="$TIDE_LIB" timeout 60 "$bin/initdb" -D "$PWD/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >initdb.log 2>&1 || { cat initdb.log >&2; return 1; }
-        "${as[@]}" env LD_PRELOAD="$TIDE_LIB" "$bin/postgres" -D "$PWD/data" -k "$PWD" -c listen_addresses= -c fsync=off -c shared_buffers=64MB >server.log 2>&1 &
-    else
-        "${as[@]}" timeout 60 "$bin/initdb" -D "$PWD/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >initdb.log 2>&1 || { cat initdb.log >&2; return 1; }
-        "${as[@]}" "$bin/postgres" -D "$PWD/data" -k "$PWD" -c listen_addresses= -c fsync=off -c shared_buffers=64MB >server.log 2>&1 &
-    fi
+    local preload=()
+    [ -z "$on_tide" ] || preload=("LD_PRELOAD=$TIDE_LIB")
+    "${as[@]}" env "${preload[@]}" "$bin/initdb" -D "$PWD/data" -U postgres -A trust -E UTF8 \
+        --locale=C --no-sync >initdb.log 2>&1 || {
+        cat initdb.log >&2
+        return 1
+    }
+    "${as[@]}" env "${preload[@]}" "$bin/postgres" -D "$PWD/data" -k "$PWD" \
+        -c listen_addresses= -c fsync=off -c shared_buffers=64MB >server.log 2>&1 &
     server_pid=$!
     server_pids+=("$server_pid")
     wait_until "${sql[@]}" -c 'select 1' postgres
     server_is_ours "$server_pid"
-    ! grep 'tidemalloc:' initdb.log >&2
+    must_not_say initdb.log tidemalloc:
     "${as[@]}" pgbench -h "$PWD" -U postgres -i -q -s 2 postgres >/dev/null 2>&1
-    "${as[@]}" pgbench -h "$PWD" -U postgres -n -c 4 -j 2 -t 300 postgres >pgbench.log 2>&1 || { cat pgbench.log >&2; return 1; }
+    "${as[@]}" pgbench -h "$PWD" -U postgres -n -c 4 -j 2 -t 300 postgres >pgbench.log 2>&1 || {
+        cat pgbench.log >&2
+        return 1
+    }
     grep -E 'number of transactions actually processed|failed' pgbench.log
-    "${sql[@]}" postgres <<'END'
-select count(*), sum(tbalance) = (select sum(abalance) from pgbench_accounts) from pgbench_tellers;
-set work_mem = '2MB';
-select md5(string_agg(a::text, ',' order by a desc)) from generate_series(1, 200000) a;
-select count(*), sum(x.a * y.a % 17) from generate_series(1, 1000) x(a) join generate_series(1, 1000) y(a) on x.a % 100 = y.a % 100;
-create table j as select i, jsonb_build_object('k', i, 'list', array[i, i + 1], 'text', repeat('x', i % 50)) d from generate_series(1, 20000) i;
-select sum((d->>'k')::int), count(distinct d->'text') from j;
-create index on j using gin (d);
-select count(*) from j where d @> '{"k": 77}';
-do $$ declare s text := ''; begin for i in 1..20000 loop s := s || i; end loop; raise notice '%', length(s); end $$;
-vacuum analyze;
-END
+    "${sql[@]}" postgres <"$here/work/postgres.sql"
     stop_server "$server_pid"
-    ! grep -E 'terminated by signal|tidemalloc:|PANIC' server.log >&2
+    must_not_say server.log 'terminated by signal|tidemalloc:|PANIC'
 }

@@ -149,7 +149,7 @@ audit_see_block(const span_t *span, const void *p)
     size_t i = offset / span->block_size;
 
     require_eq(offset % span->block_size, 0);
-    require(i < span->linked);
+    require(i < span_linked(span));
     require_eq(audit_seen[i], 0); /* in one place only */
     audit_seen[i] = 1;
 }
@@ -213,14 +213,13 @@ audit_span(span_t *span, void *arg)
     require_eq(span->block_size, sc->size);
     require_eq(span->capacity, sc->capacity);
     require_eq(span->slice_count, sc->slices);
-    require_eq(span->divisor, sc->divisor);
-    require_le(span->linked, span->capacity);
+    require_le(span_linked(span), span->capacity);
     require_le(span->capacity, AUDIT_BLOCKS);
     for (uint32_t i = 0; i < span->slice_count; i++) {
         require(space_span_of(span->start + ((size_t)i << SLICE_SHIFT)) == span);
     }
     memset(audit_seen, 0, span->capacity);
-    own = audit_chain(span, span->own.head, &last);
+    own = audit_chain(span, span->own, &last);
     bits = audit_bitmap(span);
     remote = audit_chain(span, remote_head(span, word), &last);
     require_eq(remote, remote_count(word));
@@ -238,18 +237,18 @@ audit_span(span_t *span, void *arg)
             require(!current);
             require(owner == h);
             current = true;
-            bin = audit_chain(span, h->bins[span->size_class].head, &last);
+            bin = audit_chain(span, h->bins[span->size_class], &last);
         }
     }
     live = audit_live[audit_slice(span)] + remote + ring;
-    require_eq(live + own + bits + bin, span->linked);
+    require_eq(live + own + bits + bin, span_linked(span));
     switch (state) {
     case SPAN_OWNED:
         require(owner != NULL && owner != &heap_empty);
         require_eq((span->flags & SPAN_FLAG_ON_LIST) != 0, !current);
         require_eq(audit_on_list(owner->classes[span->size_class].with_room, span), !current);
         if (span->sink == &span->own) {
-            require_eq(span->own.left + span->live_floor, live + (current ? bin : 0));
+            require_eq(span->left + span->live_floor, live + (current ? bin : 0));
         } else {
             require(current);
             require(span->sink == &owner->bins[span->size_class]);
@@ -260,7 +259,7 @@ audit_span(span_t *span, void *arg)
         break;
     case SPAN_FULL:
         require(owner == NULL && !current);
-        require_eq(span->linked, span->capacity);
+        require_eq(span_linked(span), span->capacity);
         require_eq(own + bits + remote + bin, 0);
         require_eq(span->flags & SPAN_FLAG_ON_LIST, 0);
         break;
@@ -315,7 +314,7 @@ audit_heap(const heap_t *heap)
             n++;
         }
         require_eq(hc->with_room_count, n);
-        require_eq(hc->current == NULL && heap->bins[c].head != &list_end, 0);
+        require_eq(hc->current == NULL && heap->bins[c] != &list_end, 0);
         if (heap->state == HEAP_EMPTY) {
             require(hc->current == NULL);
             require_eq(n + waiting, 0);

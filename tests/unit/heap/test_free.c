@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* heap/free: empty spans go, nearly empty ones are shared, and wrong pointers are told. */
+#include "spans.h"
+
+#include "heap/report.h"
+
+#define BLOCKS_MAX 16384u
+
+static struct held held[BLOCKS_MAX];
+
+static void
+test_an_empty_span_goes_back_at_once(void **state)
+{
+    unsigned c = fresh_class(2048);
+    uint32_t n = size_classes[c].capacity;
+    size_t used = arena_counters.used_slices;
+
+    (void)state;
+    take_blocks(held, 6 * n, c);
+    assert_int_equal(audit_span_count(), 6);
+    for (size_t s = 0; s < 5; s++) { /* the sixth is current */
+        void *start = space_span_of(held[s * n].p)->start;
+
+        free_blocks(&held[s * n], n);
+        require(is_gone(start));
+        audit(held, 6 * n);
+    }
+    assert_int_equal(arena_counters.used_slices, used + size_classes[c].slices);
+    free_blocks(held, 6 * n);
+    (void)keeper_trim();
+    assert_int_equal(arena_counters.used_slices, used);
+}
+
+static void
+test_nearly_empty_spans_are_for_everybody(void **state)
+{
+    unsigned c = fresh_class(512);
+    uint32_t n = size_classes[c].capacity;
+    enum { SPANS = 20 };
+    uint64_t pooled;
+
+    (void)state;
+    take_blocks(held, SPANS * n + 1, c);
+    for (size_t i = 0; i < SPANS * n; i++) {
+        if (i % n != 0) { /* one in each span stays */
+            held_free(&held[i]);
+        }
+    }
+    audit(held, SPANS * n + 1);
+    pooled = pooled_spans(c);
+    require_ge(pooled, SPANS / 2);
+    require_le(heap_self()->classes[c].with_room_count, SPANS / 4);
+    for (size_t i = 0; i < SPANS * n; i += n) {
+        require(held_is_whole(&held[i]));
+    }
+    free_blocks(held, SPANS * n + 1);
+    (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
+}
+
+static void
+test_full_spans_become_the_freeing_threads_own(void **state)
+{
+    unsigned c = fresh_class(384);
+    uint32_t n = size_classes[c].capacity;
+
+    (void)state;
+    take_blocks(held, 3 * n, c);
+    for (size_t s = 0; s < 2; s++) {
+        span_t *span = space_span_of(held[s * n].p);
+
+        require_eq(unit_state(span), SPAN_FULL);
+        held_free(&held[s * n]);
+        require_eq(unit_state(span), SPAN_OWNED);
+        require(unit_owner(span) == heap_self());
+        require_eq(heap_self()->classes[c].with_room_count, s + 1);
+    }
+    audit(held, 3 * n);
+    free_blocks(held, 3 * n);
+}
+
+static void
+test_random_frees_within_one_heap(void **state)
+{
+    struct unit_random r = {21};
+
+    (void)state;
+    for (size_t size = 16; size <= TIDE_SMALL_MAX; size *= 8) {
+        unsigned c = fresh_class(size);
+        size_t n = min_zu((size_t)size_classes[c].capacity * 4, 3000);
+
+        for (int round = 0; round < 3; round++) {
+            take_blocks(held, n, c);
+            for (size_t left = n; left > 0;) {
+                struct held *h = &held[unit_below(&r, n)];
+
+                if (h->p != NULL) {
+                    held_free(h);
+                    left--;
+                    if (left % 256 == 0) {
+                        audit(held, n);
+                    }
+                }
+            }
+        }
+        (void)keeper_trim();
+        require_eq(audit_span_count(), 0);
+    }
+}
+
+static void
+test_letting_go_of_everything_leaves_only_live_blocks(void **state)
+{
+    unsigned c = fresh_class(160);
+    uint32_t n = size_classes[c].capacity;
+    struct unit_random r = {8};
+
+    (void)state;
+    take_blocks(held, 4 * n, c);
+    for (size_t i = 0; i < 4 * n; i++) {
+        if (unit_below(&r, 3) != 0) {
+            held_free(&held[i]);
+        }
+    }
+    heap_let_go_all(heap_self());
+    for (unsigned k = 0; k < TIDE_CLASS_COUNT; k++) {
+        require(heap_self()->classes[k].current == NULL);
+        require(heap_self()->classes[k].with_room == NULL);
+        require_eq(heap_self()->classes[k].with_room_count, 0);
+        require(heap_self()->bins[k] == &list_end);
+    }
+    assert_int_equal(heap_self()->ring_used, 0);
+    audit(held, 4 * n);
+    free_blocks(held, 4 * n);
+    remote_flush(heap_self());
+    assert_int_equal(audit_span_count(), 0);
+}
+
+static void
+test_errno_is_preserved(void **state)
+{
+    unsigned c = fresh_class(4096);
+    void *large = tide_malloc((size_t)1 << 20);
+
+    (void)state;
+    take_blocks(held, 100, c);
+    errno = 4711;
+    tide_free(NULL);
+    tide_free(large);
+    for (size_t i = 0; i < 100; i++) {
+        tide_free(held[i].p);
+        require_eq(errno, 4711);
+    }
+}
+
+/* --- wrong pointers ------------------------------------------------------------------------------------------- */
+
+static const char *
+error_of(const void *p)
+{
+    return heap_pointer_error(p, space_span_of(p));
+}
+
+static void
+require_errors_around(unsigned char *p, size_t size)
+{
+    require(error_of(p) == NULL);
+    require(error_of(p + 1) == REPORT_INTERIOR);
+    require(error_of(p + 8) == REPORT_INTERIOR);
+    require(error_of(p + size - 1) == REPORT_INTERIOR);
+    require(size == 16 || error_of(p + 16) == REPORT_INTERIOR);
+}
+
+static void
+test_wrong_pointers_into_spans_of_every_state(void **state)
+{
+    unsigned c = fresh_class(1024);
+    uint32_t n = size_classes[c].capacity;
+    span_t *span;
+
+    (void)state;
+    take_blocks(held, 3, c); /* current */
+    span = space_span_of(held[0].p);
+    require_errors_around(held[1].p, span->block_size);
+    assert_ptr_equal(error_of(span->start + (size_t)(n - 1) * span->block_size),
+                     REPORT_NOT_ALLOCATED); /* never handed out */
+    free_blocks(held, 3);
+    assert_ptr_equal(error_of(span->start), REPORT_DOUBLE_FREE);
+    (void)keeper_trim();
+    assert_ptr_equal(error_of(span->start), REPORT_DOUBLE_FREE); /* its span is gone */
+
+    span = make_let_go(c, held, n);
+    require_errors_around(held[0].p, span->block_size);
+    assert_ptr_equal(error_of(span->start + (size_t)n * span->block_size - 1), REPORT_INTERIOR);
+    free_blocks(held, n);
+
+    span = make_let_go(c, held, 2);
+    require_errors_around(held[1].p, span->block_size);
+    assert_ptr_equal(error_of(span->start + (size_t)3 * span->block_size), REPORT_DOUBLE_FREE);
+    (void)heap_purge_holes(unit_now_tick(), SIZE_MAX);
+    assert_int_equal(unit_state(span), SPAN_COLD);
+    require_errors_around(held[1].p, span->block_size);
+    free_blocks(held, 2);
+}
+
+static void
+test_wrong_pointers_elsewhere(void **state)
+{
+    unsigned char *large = tide_malloc(300000);
+    int on_stack;
+
+    (void)state;
+    assert_ptr_equal(error_of(&on_stack), REPORT_FOREIGN);
+    assert_ptr_equal(error_of(NULL), REPORT_FOREIGN);
+    require_errors_around(large, 300000);
+    assert_ptr_equal(error_of(large + SLICE_BYTES), REPORT_INTERIOR);
+    tide_free(unit_hide(large));
+    assert_ptr_equal(error_of(large), REPORT_DOUBLE_FREE);
+    assert_ptr_equal(error_of((char *)space.base + (space.slice_limit << SLICE_SHIFT) - 16),
+                     REPORT_NOT_ALLOCATED);
+}
+
+static void
+free_wrongly(void *arg)
+{
+    unsigned c = fresh_class(512);
+    uint32_t n = size_classes[c].capacity;
+    uint64_t reports = report_count();
+    unsigned char *freed;
+    unsigned char *large = tide_malloc((size_t)1 << 20);
+
+    (void)arg;
+    close(STDERR_FILENO);
+    report_aborts = false;
+    take_blocks(held, 2 * n, c);
+    freed = held[2 * n - 1].p;
+    held_free(&held[2 * n - 1]);
+    tide_free(unit_hide(freed)); /* into the current span */
+    require_eq(report_count(), reports + 1);
+    freed = held[0].p;
+    held_free(&held[0]);
+    tide_free(unit_hide(freed)); /* into one of its others */
+    require_eq(report_count(), reports + 2);
+    tide_free(unit_hide(held[1].p + 16));
+    tide_free(unit_hide(held[1].p + 1));
+    require_eq(report_count(), reports + 4);
+    tide_free(unit_hide(&c));
+    tide_free(unit_hide(large + 4096));
+    tide_free(unit_hide(large));
+    tide_free(unit_hide(large));
+    require_eq(report_count(), reports + 7);
+    audit(held, 2 * n); /* nothing came of any of it */
+    heap_let_go_all(heap_self());
+    freed = held[2].p;
+    held_free(&held[2]);
+    remote_flush(heap_self());
+    tide_free(unit_hide(freed)); /* into a pooled one */
+    require_eq(report_count(), reports + 8);
+    (void)heap_purge_holes(unit_now_tick(), SIZE_MAX);
+    tide_free(unit_hide(freed)); /* into a cold one */
+    require_eq(report_count(), reports + 9);
+    audit(held, 2 * n);
+    free_blocks(held, 2 * n);
+    (void)keeper_trim();
+    require_eq(audit_span_count(), 0);
+    require_eq(report_count(), reports + 9);
+}
+
+static void
+test_wrong_frees_change_nothing_when_they_do_not_abort(void **state)
+{
+    (void)state;
+    unit_child(free_wrongly, NULL);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_empty_span_goes_back_at_once),
+        cmocka_unit_test(test_nearly_empty_spans_are_for_everybody),
+        cmocka_unit_test(test_full_spans_become_the_freeing_threads_own),
+        cmocka_unit_test(test_random_frees_within_one_heap),
+        cmocka_unit_test(test_letting_go_of_everything_leaves_only_live_blocks),
+        cmocka_unit_test(test_errno_is_preserved),
+        cmocka_unit_test(test_wrong_pointers_into_spans_of_every_state),
+        cmocka_unit_test(test_wrong_pointers_elsewhere),
+        cmocka_unit_test(test_wrong_frees_change_nothing_when_they_do_not_abort),
+    };
+
+    return cmocka_run_group_tests_name("heap/free", tests, unit_setup, NULL);
+}

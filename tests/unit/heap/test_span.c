@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* heap/span: made empty, linked a page at a time, released with as much as was touched. */
+#include "spans.h"
+
+#define BLOCKS_MAX 16384u
+
+static struct held held[BLOCKS_MAX];
+
+static void
+test_a_new_span_is_empty_and_known(void **state)
+{
+    (void)state;
+    for (size_t size = 16; size <= TIDE_SMALL_MAX; size *= 2) {
+        unsigned c = fresh_class(size);
+        const struct size_class *sc = &size_classes[c];
+        span_t *span = span_new_small(heap_self(), c);
+
+        require(span != NULL);
+        require_eq(span->kind, SPAN_SMALL);
+        require_eq(span->size_class, c);
+        require_eq(span->block_size, sc->size);
+        require_eq(span->capacity, sc->capacity);
+        require_eq(span->slice_count, sc->slices);
+        require_eq(span_linked(span), 0);
+        require_eq(span->bitmap_count, 0);
+        require(span->bitmap == NULL);
+        require(span->own == &list_end);
+        require(span->sink == &span->own);
+        require_eq(span->remote, 0);
+        require_eq(span->flags, 0);
+        require_eq((uintptr_t)span->start % SLICE_BYTES, 0);
+        require(space_span_of(span->start) == span);
+        require(space_span_of(span->start + ((size_t)sc->slices << SLICE_SHIFT) - 1) == span);
+        require(!span_has_block_at(span, span->start)); /* none was handed out */
+        span_release(heap_self(), span);
+        require(is_gone(span->start));
+    }
+}
+
+static void
+test_blocks_are_linked_a_page_at_a_time(void **state)
+{
+    (void)state;
+    for (size_t size = 16; size <= TIDE_SMALL_MAX; size *= 2) {
+        unsigned c = fresh_class(size);
+        span_t *span = span_new_small(heap_self(), c);
+        block_t *list = &list_end;
+        uint32_t linked = 0;
+        uint32_t got;
+
+        while ((got = span_extend(span, &list)) > 0) {
+            char *expected = span->start + (size_t)linked * span->block_size;
+
+            require_le((size_t)got * span->block_size, max_zu(OS_PAGE, span->block_size));
+            for (uint32_t i = 0; i < got; i++) { /* in address order */
+                require((char *)list == expected);
+                require(block_is_linked(list));
+                list = list->next;
+                expected += span->block_size;
+            }
+            require(list == &list_end);
+            linked += got;
+            require_eq(span_linked(span), linked);
+            if (span->zero) { /* no page but those of the blocks' first bytes */
+                require_le(span_resident(span), align_up((size_t)linked * span->block_size, OS_PAGE));
+            }
+        }
+        require_eq(linked, span->capacity);
+        span_release(heap_self(), span);
+    }
+}
+
+static void
+test_a_first_block_touches_one_page(void **state)
+{
+    (void)state;
+    (void)arena_purge_free(SIZE_MAX, unit_now_tick());
+    for (size_t size = 16; size <= TIDE_SMALL_MAX; size *= 2) {
+        unsigned c = fresh_class(size);
+        void *p = tide_malloc(size_classes[c].size);
+
+        require(space_span_of(p)->zero);
+        require_eq(span_resident(space_span_of(p)), OS_PAGE);
+        tide_free(p);
+    }
+}
+
+static void
+test_release_reports_what_was_touched(void **state)
+{
+    unsigned c = fresh_class(1024);
+    block_t *list = &list_end;
+    size_t dirty;
+    span_t *span;
+
+    (void)state;
+    (void)arena_purge_free(SIZE_MAX, unit_now_tick());
+    dirty = arena_counters.free_dirty_slices;
+    span = span_new_small(heap_self(), c);
+    assert_true(span->zero);
+    span_release(heap_self(), span);
+    assert_int_equal(arena_counters.free_dirty_slices, dirty); /* nothing */
+    span = span_new_small(heap_self(), c);
+    assert_true(span->zero);
+    assert_true(span_extend(span, &list) > 0);
+    span_release(heap_self(), span);
+    assert_int_equal(arena_counters.free_dirty_slices, dirty + 1); /* its first slice */
+    span = span_new_small(heap_self(), c);
+    while (span_extend(span, &list) > 0) {
+        list = &list_end;
+    }
+    span_release(heap_self(), span);
+    assert_int_equal(arena_counters.free_dirty_slices, dirty + size_classes[c].slices);
+}
+
+static void
+test_bitmaps_are_zero_apart_and_reused(void **state)
+{
+    (void)state;
+    for (size_t size = 16; size <= TIDE_SMALL_MAX; size *= 2) {
+        unsigned c = size_class_of(size);
+        size_t bytes = (size_classes[c].capacity + 63) / 64 * 8;
+        span_t a = {.capacity = size_classes[c].capacity};
+        span_t b = {.capacity = size_classes[c].capacity};
+        uint64_t *first;
+
+        a.bitmap = first = span_bitmap_alloc(&a);
+        b.bitmap = span_bitmap_alloc(&b);
+        require(a.bitmap != NULL && b.bitmap != NULL);
+        require(unit_is_filled(a.bitmap, 0, bytes));
+        memset(a.bitmap, 0xff, bytes);
+        require(unit_is_filled(b.bitmap, 0, bytes)); /* long enough for a bit per block */
+        memset(b.bitmap, 0xff, bytes);
+        a.bitmap_count = 1;
+        span_bitmap_free(&a);
+        require(a.bitmap == NULL);
+        require_eq(a.bitmap_count, 0);
+        span_bitmap_free(&a); /* none: nothing */
+        a.bitmap = span_bitmap_alloc(&a);
+        require(a.bitmap == first);
+        require(unit_is_filled(a.bitmap, 0, bytes));
+        require(unit_is_filled(b.bitmap, 0xff, bytes));
+        span_bitmap_free(&a);
+        span_bitmap_free(&b);
+    }
+}
+
+static void
+test_blocks_in_the_bitmap_come_back_a_page_at_a_time(void **state)
+{
+    unsigned c = fresh_class(256);
+    span_t *span = make_span(c, held, size_classes[c].capacity / 2);
+    uint32_t live = size_classes[c].capacity / 2;
+    uint32_t left = span->capacity - live;
+    block_t *list = &list_end;
+    uint32_t got;
+
+    (void)state;
+    (void)span_cool(span, &live);
+    assert_int_equal(live, span->capacity / 2);
+    assert_int_equal(span->bitmap_count, left);
+    while ((got = span_extend(span, &list)) > 0) {
+        uintptr_t page = (uintptr_t)list & ~(OS_PAGE - 1);
+
+        left -= got;
+        require_eq(span->bitmap_count, left);
+        for (const block_t *b = list; b != &list_end; b = b->next, got--) {
+            require(block_is_linked(b));
+            require_eq((uintptr_t)b & ~(OS_PAGE - 1), page);
+        }
+        require_eq(got, 0);
+    }
+    assert_int_equal(left, 0);
+    assert_null(span->bitmap); /* given back when empty */
+    for (uint32_t i = 0; i < live; i++) {
+        require(held_is_whole(&held[i]));
+        held[i].p = NULL;
+    }
+    span_release(heap_self(), span);
+}
+
+static void
+test_no_memory_leaves_nothing_behind(void **state)
+{
+    unsigned c = fresh_class(2048);
+    size_t used = arena_counters.used_slices;
+    uint64_t made = heap_self()->counters.spans_new;
+    struct slices filler[256];
+    size_t n = 0;
+    span_t *span;
+
+    (void)state;
+    unit_faults_begin("commit", ENOMEM, 1, UINT32_MAX);
+    while (n < TIDE_ARRAY_LEN(filler)) { /* until no more slices are to be had */
+        filler[n] = slices_alloc(1, SLICE_BYTES, SLICES_SPARSE);
+        if (filler[n].start == NULL) {
+            break;
+        }
+        n++;
+    }
+    if (n == TIDE_ARRAY_LEN(filler)) {
+        for (struct slices more;
+             (more = slices_alloc(CHUNK_SLICES / 2, SLICE_BYTES, SLICES_SPARSE)).start != NULL;) {
+            used += CHUNK_SLICES / 2;
+        }
+    }
+    used += n;
+    while (slices_alloc(1, SLICE_BYTES, SLICES_SPARSE).start != NULL) {
+        used++;
+    }
+    for (int i = 0; i < 10; i++) {
+        span = span_new_small(heap_self(), c);
+        require(span == NULL);
+    }
+    unit_faults_end();
+    assert_int_equal(arena_counters.used_slices, used);
+    assert_int_equal(heap_self()->counters.spans_new, made);
+    span = span_new_small(heap_self(), c);
+    assert_non_null(span);
+    span_release(heap_self(), span);
+    while (n > 0) {
+        slices_free(filler[--n].start, 1, 0);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_new_span_is_empty_and_known),
+        cmocka_unit_test(test_blocks_are_linked_a_page_at_a_time),
+        cmocka_unit_test(test_a_first_block_touches_one_page),
+        cmocka_unit_test(test_release_reports_what_was_touched),
+        cmocka_unit_test(test_bitmaps_are_zero_apart_and_reused),
+        cmocka_unit_test(test_blocks_in_the_bitmap_come_back_a_page_at_a_time),
+        cmocka_unit_test(test_no_memory_leaves_nothing_behind),
+    };
+
+    return cmocka_run_group_tests_name("heap/span", tests, unit_setup, NULL);
+}
