@@ -21,16 +21,24 @@ struct size_class {
     uint16_t slices;      /* slices in a span */
     uint16_t keep_live;   /* a span with this many live blocks or fewer belongs to the pool */
     uint8_t shift;        /* size == odd part << shift */
+    uint8_t bin_limit;    /* frees into a bin between two looks; half as many blocks stay in it */
 };
 
 extern TIDE_HIDDEN struct size_class size_classes[TIDE_CLASS_COUNT];     /* init: */
-extern TIDE_HIDDEN const uint8_t size_class_lookup[TIDE_CLASS_LOOKUP_LEN]; /* (size+15)>>4 → class */
+extern TIDE_HIDDEN const uint8_t size_class_lookup[TIDE_CLASS_LOOKUP_LEN]; /* (size+15)>>4 → 2*class */
 
 void size_class_init(void);
 
 /* size <= TIDE_SMALL_MAX */
 TIDE_HOT unsigned
 size_class_of(size_t size)
+{
+    return size_class_lookup[(size + 15) >> TIDE_CLASS_STEP_SHIFT] / 2u;
+}
+
+/* Twice the class: the table holds it so because 16-byte bins are addressed by 8 bytes at most. */
+TIDE_HOT size_t
+size_class_twice_of(size_t size)
 {
     return size_class_lookup[(size + 15) >> TIDE_CLASS_STEP_SHIFT];
 }

@@ -9,7 +9,7 @@
  *   block    what the user gets
  *   heap     one thread's view: a bin per size class, its current span, spans with room
  *   bin      the blocks a heap hands out next for one class (the heap's only hot data)
- *   sink     the list that the owner's frees of a span's blocks go to: the span's own, or the bin
+ *   lent     a full span: its owner's frees go to the bin, another thread's first free takes it over
  *   pool     per class, the spans that belong to nobody and have room; anyone may claim one
  *   keeper   the background thread
  *   lane     predicted lifetime class; one lane, `default`, so far
@@ -48,9 +48,25 @@ extern TIDE_HIDDEN block_t list_end; /* const: both words 0 */
 /* A free list and a countdown. 16 bytes: the hot free path touches exactly this. */
 typedef struct heap heap_t;
 
-/* A heap's key is its distance from heap_empty: the zeroed TLS of a thread that has not allocated
- * (or whose TLS image ld.so has not even copied yet) then names the empty heap. */
-#define HEAP_NOBODY ((uintptr_t)1) /* no heap's key */
+/*
+ * A heap's key is its distance from heap_empty, a multiple of HEAP_ALIGN: the zeroed TLS of a thread
+ * that has not allocated (or whose TLS image ld.so has not even copied yet) names the empty heap.
+ *
+ * A span's owner word is that key plus the offset of its class's bin in the heap: one load tells
+ * free whether the span is the calling thread's and where the block goes. The two cannot be two
+ * loads: another thread may take over a lent span between them.
+ */
+#define HEAP_ALIGN ((uintptr_t)4096)
+#define OWNER_KEY(owner) ((owner) & ~(HEAP_ALIGN - 1))
+#define OWNER_DIRECT ((uintptr_t)8) /* frees go to the span's own list, not to the bin */
+#define OWNER_NOBODY (~(uintptr_t)0)
+
+/* The blocks a heap hands out next for one class: the last ones freed, and what refills brought. */
+typedef struct bin {
+    block_t *head; /* owner: never NULL; list_end when empty */
+    uint32_t left; /* owner: how many more frees than allocations until a look */
+    uint32_t pad;
+} bin_t;
 
 /*
  * The remote word: everything other threads do to a span goes through this one word, so each
@@ -62,7 +78,7 @@ typedef struct heap heap_t;
  */
 enum span_state {
     SPAN_OWNED = 0,  /* span.owner (or the keeper, or nobody for a moment) works on it alone */
-    SPAN_FULL = 1,   /* every block is live; on no list; the next thread to free in it owns it */
+    SPAN_FULL = 1,   /* no block on its list; lent, or nobody's: the next other thread owns it */
     SPAN_POOLED = 2, /* in its class's pool; free blocks on its own list */
     SPAN_COLD = 3,   /* in the pool; free blocks only in the bitmap; frees do not touch the data */
 };
@@ -82,14 +98,12 @@ enum span_kind {
  * lock. Handing over is a release CAS on `remote`, taking over an acquire CAS.
  *
  * Counting identity (small): live + |own list| + |blocks in bitmap| == linked, where live counts
- * remotely freed blocks until they are collected. While the span is current its list
- * is in the heap's bin and live is not kept; when the bin runs dry live == linked.
- * Else live == left + live_floor.
+ * every block that is not known to the span as free: those in bins, in rings and on the remote
+ * chain, too. live == left + live_floor while owned, pool_live in the pool, capacity when full.
  */
 typedef struct span {
     /* the line that free reads */
-    uintptr_t owner;       /* atomic(relaxed): key of the heap whose thread frees here plainly */
-    block_t **sink;        /* owner: &own, or the bin while this is the current span */
+    uintptr_t owner;       /* atomic(relaxed): see OWNER_KEY; OWNER_NOBODY */
     uint64_t inverse;      /* const: see size_class.inverse */
     char *start;           /* const: first byte, slice-aligned */
     block_t *own;          /* owner: free blocks, list_end when none */
@@ -138,7 +152,7 @@ typedef struct remote_batch {
 } remote_batch_t;
 
 typedef struct heap_class {
-    span_t *current;   /* owner: its free blocks are in the bin */
+    span_t *current;   /* owner: refills come from it; on no list */
     span_t *with_room; /* owner: other spans of this heap that have free blocks, latest first */
     span_t *oldest;    /* owner: the last of them */
     uint32_t with_room_count;
@@ -162,7 +176,7 @@ typedef struct heap_counters {
  * exits. The hot fields come first.
  */
 struct heap {
-    block_t *bins[TIDE_CLASS_COUNT];        /* owner: never NULL; list_end when empty */
+    bin_t bins[TIDE_CLASS_COUNT];           /* owner: first, so that an owner word can hold both */
     heap_class_t classes[TIDE_CLASS_COUNT]; /* owner: */
     remote_batch_t ring[HEAP_RING_LEN];     /* owner: */
     heap_counters_t counters;               /* owner-w/any-r: */

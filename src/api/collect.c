@@ -13,11 +13,11 @@
 
 /* Blocks of a bin, when it is the caller's to walk. */
 static uint32_t
-bin_length(block_t *const *bin)
+bin_length(const bin_t *bin)
 {
     uint32_t n = 0;
 
-    for (const block_t *b = *bin; b != &list_end && block_is_linked(b);
+    for (const block_t *b = bin->head; b != &list_end && block_is_linked(b);
          b = b->next) {
         n++;
     }
@@ -28,8 +28,6 @@ static uint64_t
 span_live(const span_t *span)
 {
     uint64_t word = atomic_load_relaxed(&span->remote);
-    const heap_t *heap = heap_self();
-    uint32_t c = span->size_class;
 
     switch (remote_state(word)) {
     case SPAN_FULL:
@@ -39,13 +37,6 @@ span_live(const span_t *span)
         return atomic_load_relaxed(&span->pool_live) - remote_count(word);
     default:
         break;
-    }
-    if (heap->classes[c].current == span && span->sink == &heap->bins[c]) {
-        return span->linked - span->bitmap_count - bin_length(&heap->bins[c]) -
-               remote_count(word);
-    }
-    if (span->sink != &span->own) {
-        return span->linked - span->bitmap_count - remote_count(word);
     }
     return span->left + span->live_floor - remote_count(word);
 }
@@ -152,6 +143,7 @@ stats_collect(struct tide_stats *out)
         uint64_t live;
 
         out->classes[c].block_bytes = size_classes[c].size;
+        out->classes[c].used -= min_zu(out->classes[c].used, bin_length(&heap_self()->bins[c]));
         out->allocated_bytes += out->classes[c].used * size_classes[c].size;
         pool_counts(c, &out->classes[c].spans_pooled, &live);
         out->spans_pooled += out->classes[c].spans_pooled;

@@ -27,7 +27,6 @@ static void
 configure(void)
 {
     report_aborts = tide_opt.abort;
-    heap_config.lifo = tide_opt.lifo;
     keeper_config.background = tide_opt.background;
     keeper_config.threshold_bytes = tide_opt.keeper_threshold;
     options_apply_runtime();
@@ -71,7 +70,7 @@ init_locked(void)
     options_init();
     stats_at_start();
     size_class_init();
-    heap_guard = (uintptr_t)os_random() | 1;
+    atomic_store_relaxed(&heap_guard, (uintptr_t)os_random() | 1);
     if (space_init(tide_opt.reserve) != 0) {
         return ENOMEM;
     }

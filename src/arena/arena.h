@@ -64,6 +64,7 @@ size_t space_grow_locked(size_t count, enum chunk_kind kind);
 
 /* Zeroed, cache-line-aligned memory that is never given back. NULL when there is none. */
 void *meta_alloc(size_t size);
+void *meta_alloc_aligned(size_t size, size_t align);
 size_t meta_bytes(void);      /* of accessible metadata */
 size_t meta_span_bytes(void); /* of the reservation before chunk 0 */
 

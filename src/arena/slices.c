@@ -123,7 +123,7 @@ count_used(size_t slices)
 
     counter_add(&c->used_slices, slices);
     counter_add(&c->slices_allocated, slices);
-    if (c->used_slices > c->used_peak) {
+    if (c->used_slices > atomic_load_relaxed(&c->used_peak)) {
         atomic_store_relaxed(&c->used_peak, c->used_slices);
     }
     if (c->used_slices > c->used_highest) {

@@ -18,6 +18,8 @@
 #define META_STEP ((size_t)64 << 10)
 #define META_EXTRA_LIMITED ((size_t)2 << 20)
 #define META_EXTRA ((size_t)64 << 20) /* room for heaps and bitmaps beside one record per slice */
+/* The map has room for this much at least, so that a smaller reservation can be extended. */
+#define MAP_FLOOR ((size_t)1 << 40)
 #define RESERVE_FLOOR ((size_t)4 << 20)
 /* Where we ask to live: far from libraries, stacks and the break, so that a small reservation can
  * be extended in place. Randomised by 16 bits of GiB; the kernel may put us elsewhere. */
@@ -25,8 +27,8 @@
 #define HINT_RANDOM_MASK 0x3fffu
 
 struct space space;
-span_t span_none = {.owner = HEAP_NOBODY};
-span_t span_gone = {.owner = HEAP_NOBODY};
+span_t span_none = {.owner = OWNER_NOBODY};
+span_t span_gone = {.owner = OWNER_NOBODY};
 lock_t meta_lock;
 
 /* A part of the reservation that becomes accessible from the bottom up. */
@@ -121,7 +123,7 @@ space_init(size_t want_bytes)
 
     for (; bytes >= RESERVE_FLOOR; bytes = align_down(bytes / 2, CHUNK_BYTES)) {
         bool limited = os_info.address_limit != SIZE_MAX;
-        size_t most = limited ? max_zu(bytes, os_info.address_limit) : bytes;
+        size_t most = limited ? max_zu(bytes, os_info.address_limit) : max_zu(bytes, MAP_FLOOR);
         size_t max_chunks = most >> CHUNK_SHIFT;
         size_t meta_size = meta_bytes_for(max_chunks);
         size_t total = meta_size + bytes + CHUNK_BYTES;
@@ -209,9 +211,10 @@ space_map_span(span_t *span, char *start, size_t count)
 }
 
 static void *
-meta_alloc_locked(size_t size)
+meta_alloc_locked(size_t size, size_t align)
 {
-    size_t at = meta_used;
+    size_t at = align_up((uintptr_t)meta_region.start + meta_used, align) -
+                (uintptr_t)meta_region.start;
 
     size = align_up(size, TIDE_CACHE_LINE);
     if (region_require(&meta_region, at + size, META_STEP) != 0) {
@@ -224,10 +227,16 @@ meta_alloc_locked(size_t size)
 void *
 meta_alloc(size_t size)
 {
+    return meta_alloc_aligned(size, TIDE_CACHE_LINE);
+}
+
+void *
+meta_alloc_aligned(size_t size, size_t align)
+{
     void *p;
 
     lock_acquire(&meta_lock);
-    p = meta_alloc_locked(size);
+    p = meta_alloc_locked(size, align);
     lock_release(&meta_lock);
     return p;
 }
@@ -255,11 +264,11 @@ span_record_alloc(void)
         free_records = span->next;
         span->next = NULL;
     } else {
-        span = meta_alloc_locked(sizeof *span);
+        span = meta_alloc_locked(sizeof *span, TIDE_CACHE_LINE);
     }
     lock_release(&meta_lock);
     if (span != NULL) {
-        atomic_store_relaxed(&span->owner, HEAP_NOBODY);
+        atomic_store_relaxed(&span->owner, OWNER_NOBODY);
     }
     return span;
 }
@@ -267,7 +276,7 @@ span_record_alloc(void)
 void
 span_record_free(span_t *span)
 {
-    atomic_store_relaxed(&span->owner, HEAP_NOBODY);
+    atomic_store_relaxed(&span->owner, OWNER_NOBODY);
     span->kind = SPAN_NONE;
     lock_acquire(&meta_lock);
     span->next = free_records;

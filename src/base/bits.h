@@ -56,18 +56,32 @@ run_starts(uint64_t mask, unsigned n)
     return mask;
 }
 
-/* Length of the longest run of ones. */
+/* Length of the longest run of ones: doubles the length while a run of it exists, then fills in
+ * the smaller powers of two. */
 TIDE_HOT unsigned
 longest_run(uint64_t mask)
 {
-    unsigned n = 0;
+    uint64_t starts[7]; /* [k]: where 2^k ones in a row begin */
+    uint64_t at;
+    unsigned k = 0;
+    unsigned n;
 
-    if (mask == UINT64_MAX) {
-        return 64;
+    if (mask == 0 || mask == UINT64_MAX) {
+        return mask == 0 ? 0 : 64;
     }
-    while (mask != 0) {
-        mask &= mask << 1;
-        n++;
+    starts[0] = mask;
+    while ((starts[k + 1] = starts[k] & starts[k] >> (1u << k)) != 0) {
+        k++;
+    }
+    n = 1u << k;
+    at = starts[k];
+    while (k-- > 0) {
+        uint64_t longer = at & starts[k] >> n;
+
+        if (longer != 0) {
+            at = longer;
+            n += 1u << k;
+        }
     }
     return n;
 }

@@ -21,19 +21,19 @@ TIDE_HOT void *
 heap_alloc(size_t size)
 {
     heap_t *heap = heap_self();
-    block_t **bin;
+    bin_t *bin;
     block_t *block;
 
     if (unlikely(size > TIDE_SMALL_MAX)) {
         return heap_alloc_large(size);
     }
-    bin = &heap->bins[size_class_of(size)];
-    block = *bin;
+    bin = (bin_t *)((char *)heap->bins + 8 * size_class_twice_of(size));
+    block = bin->head;
     if (unlikely(!block_is_linked(block))) {
         return heap_alloc_slow(size);
     }
-    *bin = block->next;
-    __builtin_prefetch(block->next, 1);
+    bin->head = block->next;
+    bin->left++;
     block->guard = 0;
     return block;
 }

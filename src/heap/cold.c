@@ -91,15 +91,22 @@ heap_purge_holes(uint32_t before_tick, size_t max_bytes)
     size_t purged = 0;
 
     for (unsigned c = 0; c < TIDE_CLASS_COUNT && purged < max_bytes; c++) {
+        /* A thread that keeps freeing in what was just cooled must not keep us here. */
+        uint32_t most = pool_length(c);
         span_t *span;
 
-        while (purged < max_bytes && os_has(OS_FEATURE_DONTNEED) &&
+        while (most-- > 0 && purged < max_bytes && os_has(OS_FEATURE_DONTNEED) &&
                (span = pool_take_oldest(c, (uint16_t)before_tick)) != NULL) {
             uint32_t live = atomic_load_relaxed(&span->pool_live);
 
             purged += span_cool(span, &live);
             if (live == 0 || span->bitmap == NULL) {
+                bool failed = span->bitmap == NULL;
+
                 span_let_go(NULL, span, live);
+                if (failed) {
+                    return purged; /* no metadata: the span is as it was, and old as before */
+                }
             } else {
                 pool_put_cold(span, live);
             }

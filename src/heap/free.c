@@ -106,13 +106,41 @@ span_claim(heap_t *heap, span_t *span, uint32_t live)
     }
     span->live_floor = (uint16_t)floor;
     span->left = live - floor;
-    span->sink = &span->own;
     if (heap != NULL) {
         visit_oldest(heap, span->size_class);
         with_room_add(heap, span);
         counter_add(&heap->counters.claimed, 1);
-        atomic_store_relaxed(&span->owner, heap_key(heap));
+        atomic_store_relaxed(&span->owner, span_owner_word(heap, span->size_class, true));
     }
+}
+
+/* The span's countdown ran out. */
+static void
+span_look(heap_t *heap, span_t *span)
+{
+    heap_class_t *hc = &heap->classes[span->size_class];
+    uint32_t live = span->live_floor;
+
+    if (hc->current == span) {
+        return; /* all free, but we are allocating from it */
+    }
+    if (live == 0 && hc->with_room_count == 1 && span->slice_count == 1) {
+        return; /* one empty span a class saves making and linking it again and again */
+    }
+    if (live == 0 || hc->with_room_count > WITH_ROOM_KEEP) {
+        heap_with_room_remove(heap, span);
+        span_let_go(heap, span, live);
+        return;
+    }
+    span->live_floor = 0;
+    span->left = live;
+}
+
+void
+heap_free_look(heap_t *heap, span_t *span)
+{
+    span_look(heap, span);
+    heap_poke_keeper(); /* last: it may start a thread, which allocates */
 }
 
 void
@@ -129,77 +157,113 @@ span_add_free(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t
     } else {
         span->live_floor = (uint16_t)live;
         span->left = 0;
-        heap_free_look(heap, span);
+        span_look(heap, span);
     }
 }
 
-void
-heap_free_look(heap_t *heap, span_t *span)
+/* A block from a bin goes back to its span, whoever has that by now. */
+static void
+route(heap_t *heap, block_t *block)
 {
-    heap_class_t *hc = &heap->classes[span->size_class];
-    uint32_t live = span->live_floor;
+    span_t *span = space_span_of(block);
+    uintptr_t owner = atomic_load_relaxed(&span->owner);
 
-    if (span->sink != &span->own) {
-        return; /* current: the countdown means nothing */
-    }
-    if (hc->current == span) { /* fifo reuse: blocks in the bin count as live, so some are left */
-        span->live_floor = 0;
-        span->left = live;
+    if (OWNER_KEY(owner) != heap_key(heap)) {
+        remote_free(heap, span, block);
         return;
     }
-    if (live == 0 || hc->with_room_count > WITH_ROOM_KEEP) {
-        heap_with_room_remove(heap, span);
-        span_let_go(heap, span, live);
-        heap_poke_keeper(); /* last: it may start a thread, which allocates */
-        return;
+    if ((owner & OWNER_DIRECT) == 0 && heap->classes[span->size_class].current != span) {
+        uint64_t full = (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT;
+
+        /* Lent: ours again unless another thread is faster. */
+        if (!atomic_cas_acquire(&span->remote, &full, 0)) {
+            remote_free(heap, span, block);
+            return;
+        }
+        span_claim(heap, span, span->capacity);
     }
-    span->live_floor = 0;
-    span->left = live;
+    block_link(block, span->own);
+    span->own = block;
+    if (--span->left == 0) {
+        span_look(heap, span);
+    }
+}
+
+/* Routes up to `count` blocks of the list; what is left of it. */
+static block_t *
+route_list(heap_t *heap, block_t *list, uint32_t count)
+{
+    while (list != &list_end && count > 0) {
+        block_t *next = list->next;
+
+        if (!block_is_linked(list)) {
+            report_pointer("free", REPORT_CORRUPTED, list, space_span_of(list));
+            return &list_end; /* what hung behind the damage counts as live for good */
+        }
+        route(heap, list);
+        list = next;
+        count--;
+    }
+    return list;
 }
 
 void
-heap_detach_current(heap_t *heap, unsigned size_class)
+heap_bin_look(heap_t *heap, unsigned size_class)
 {
-    block_t **bin = &heap->bins[size_class];
-    span_t *span = heap->classes[size_class].current;
-    block_t *last = NULL;
-    uint32_t listed = 0;
-    uint32_t live;
+    bin_t *bin = &heap->bins[size_class];
+    uint32_t limit = size_classes[size_class].bin_limit;
+    block_t *last = bin->head;
+    block_t *rest;
 
-    if (span == NULL) {
+    bin->left = limit;
+    for (uint32_t n = 1; n < limit / 2 && last->next != &list_end; n++) {
+        if (!block_is_linked(last)) {
+            return; /* found and reported when it is handed out */
+        }
+        last = last->next;
+    }
+    rest = last->next;
+    if (rest == &list_end || !block_is_linked(last)) {
         return;
     }
-    for (block_t *b = *bin; b != &list_end && block_is_linked(b); b = b->next) {
-        listed++;
-        last = b;
+    rest = route_list(heap, rest, limit);
+    block_link(last, rest);
+    heap_poke_keeper();
+}
+
+void
+heap_empty_bin(heap_t *heap, unsigned size_class)
+{
+    bin_t *bin = &heap->bins[size_class];
+    heap_class_t *hc = &heap->classes[size_class];
+    span_t *span = hc->current;
+    block_t *list = bin->head;
+
+    bin->head = &list_end;
+    if (span != NULL) {
+        hc->current = NULL;
+        with_room_add(heap, span);
+        atomic_store_relaxed(&span->owner, span_owner_word(heap, size_class, true));
+        if (span->left == 0) { /* nothing of it is out, not even in the bin */
+            span_look(heap, span);
+        }
     }
-    if (span->sink == bin) {
-        live = span_linked(span) - span->bitmap_count - listed;
-    } else {
-        live = span->left + span->live_floor - listed;
-    }
-    if (last != NULL) {
-        block_link(last, span->own);
-        span->own = *bin;
-    }
-    *bin = &list_end;
-    heap->classes[size_class].current = NULL;
-    span_let_go(heap, span, live);
+    route_list(heap, list, UINT32_MAX);
 }
 
 void
 heap_let_go_all(heap_t *heap)
 {
-    remote_flush(heap);
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         span_t *span;
 
-        heap_detach_current(heap, c);
+        heap_empty_bin(heap, c);
         while ((span = heap->classes[c].with_room) != NULL) {
             heap_with_room_remove(heap, span);
             span_let_go(heap, span, span->left + span->live_floor);
         }
     }
+    remote_flush(heap); /* last: what the bins held of others' spans waits here */
 }
 
 TIDE_COLD void

@@ -5,7 +5,11 @@
  *     foreign_free       not below the frontier: NULL, a block of libc's, an error
  *     heap_free_slow     another thread's span, nobody's, a large block, no span at all
  *     heap_free_misplaced, heap_free_twice
- *     heap_free_look     the countdown ran out: the span is (nearly) empty
+ *     heap_free_look     the span's countdown ran out: it is (nearly) empty
+ *     heap_bin_look      the bin's countdown ran out: it may be too long
+ *
+ * Blocks of the current span and of full spans that are still ours go to the bin and are the next to
+ * be handed out; blocks of spans that have room go to their span, so that emptiness is seen at once.
  */
 #ifndef TIDE_HEAP_FREE_H
 #define TIDE_HEAP_FREE_H
@@ -17,16 +21,19 @@ heap_free(void *p)
 {
     block_t *block = p;
     size_t slice = space_slice_of(p);
+    uintptr_t key = heap_self_key;
+    uintptr_t guard;
+    uintptr_t owner;
     span_t *span;
-    block_t **sink;
-    uintptr_t key;
+    bin_t *bin;
 
     if (unlikely(slice >= atomic_load_hot(&space.slice_limit))) {
         foreign_free(p);
         return;
     }
     span = atomic_load_hot(&space.map[slice]);
-    if (unlikely(atomic_load_hot(&span->owner) != heap_self_key)) {
+    owner = atomic_load_relaxed(&span->owner);
+    if (unlikely(OWNER_KEY(owner) != key)) {
         heap_free_slow(p, span);
         return;
     }
@@ -34,17 +41,26 @@ heap_free(void *p)
         heap_free_misplaced(p, span);
         return;
     }
-    key = heap_guard + (uintptr_t)block; /* block_is_linked and block_link, sharing a sum */
-    if (unlikely((uintptr_t)block->next + key == block->guard)) {
+    guard = heap_guard + (uintptr_t)block; /* block_is_linked and block_link, sharing a sum */
+    if (unlikely((uintptr_t)block->next + guard == block->guard)) {
         heap_free_twice(p, span);
         return;
     }
-    sink = span->sink;
-    block->next = *sink;
-    block->guard = (uintptr_t)*sink + key;
-    *sink = block;
-    if (unlikely(--span->left == 0)) {
-        heap_free_look(heap_self(), span);
+    if ((owner & OWNER_DIRECT) != 0) {
+        block->next = span->own;
+        block->guard = (uintptr_t)span->own + guard;
+        span->own = block;
+        if (unlikely(--span->left == 0)) {
+            heap_free_look(heap_self(), span);
+        }
+        return;
+    }
+    bin = (bin_t *)((uintptr_t)&heap_empty + owner);
+    block->next = bin->head;
+    block->guard = (uintptr_t)bin->head + guard;
+    bin->head = block;
+    if (unlikely(--bin->left == 0)) {
+        heap_bin_look(heap_self(), span->size_class);
     }
 }
 

@@ -26,11 +26,6 @@ heap_key(const heap_t *heap)
     return (uintptr_t)heap - (uintptr_t)&heap_empty;
 }
 
-struct heap_config {
-    bool lifo; /* frees into the current span go to the bin */
-};
-extern struct heap_config heap_config; /* init: */
-
 /* --- thread.c: life of heaps ---------------------------------------------------------------- */
 
 /* Called once, by whoever allocates first. 0 or ENOMEM. Defined in api/init.c. */
@@ -72,10 +67,12 @@ extern uint32_t heap_trim_epoch; /* atomic(relaxed): heaps that are behind let g
 span_t *span_new_small(heap_t *heap, unsigned size_class);
 /* All blocks are free and the caller works on the span alone. */
 void span_release(heap_t *heap, span_t *span);
-/* Moves remotely freed blocks to the empty list; how many. */
+/* Moves remotely freed blocks to the empty list; how many. They stay counted as live. */
 uint32_t span_take_remote(span_t *span, block_t **list);
 /* Links some never used, or held back, blocks to the empty list; how many. */
 uint32_t span_extend(span_t *span, block_t **list);
+/* The owner word of a span of the heap. */
+uintptr_t span_owner_word(const heap_t *heap, unsigned size_class, bool direct);
 void span_bitmap_free(span_t *span);
 uint64_t *span_bitmap_alloc(const span_t *span);
 void span_locks_acquire(void);
@@ -96,6 +93,7 @@ void pool_put_cold(span_t *span, uint32_t live);
 void pool_release_if_free(heap_t *heap, span_t *span, unsigned size_class);
 /* Frees blocks into a cold span through its bitmap. False: it is not cold any more. */
 bool pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count);
+uint32_t pool_length(unsigned size_class);
 void pool_counts(unsigned size_class, uint64_t *spans, uint64_t *live);
 void pool_locks_acquire(void);
 void pool_locks_release(bool in_child);
@@ -121,9 +119,14 @@ void span_add_free(heap_t *heap, span_t *span, block_t *head, block_t *tail, uin
 /* Takes a full or pooled span over for the heap (heap may be NULL: for the moment). */
 void span_claim(heap_t *heap, span_t *span, uint32_t live);
 void heap_with_room_remove(heap_t *heap, span_t *span);
-void heap_detach_current(heap_t *heap, unsigned size_class);
+/* The bin's countdown ran out: blocks beyond half the limit go back to their spans. */
+void heap_bin_look(heap_t *heap, unsigned size_class);
+/* All blocks of the bin, and the current span, go back. */
+void heap_empty_bin(heap_t *heap, unsigned size_class);
 /* Wakes or starts the background thread when it has work. Defined in keeper/. */
 void heap_poke_keeper(void);
+/* No thread has a heap any more: the background thread ends. Defined in keeper/. */
+void heap_last_thread_gone(void);
 /* Once in a while, on a slow path: send what waits, answer a trim, wake the keeper. */
 void heap_look_around(heap_t *heap);
 /* Frees of pointers that no span is known for. Defined in api/foreign.c. */
@@ -161,7 +164,7 @@ extern TIDE_HIDDEN uintptr_t heap_guard; /* init: the process's guard word, neve
 TIDE_HOT bool
 block_is_linked(const block_t *block)
 {
-    return (uintptr_t)block->next + (uintptr_t)block + heap_guard == block->guard;
+    return (uintptr_t)block->next + (uintptr_t)block + atomic_load_hot(&heap_guard) == block->guard;
 }
 
 TIDE_HOT void

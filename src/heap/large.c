@@ -37,7 +37,6 @@ large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t to
     span->start = start;
     span->own = &list_end;
     span->left = 0;
-    span->sink = &span->own;
     span->block_size = 0;
     span->size_class = 0;
     span->live_floor = 0;

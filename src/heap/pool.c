@@ -114,8 +114,7 @@ span_let_go(heap_t *heap, span_t *span, uint32_t live)
     uint64_t none = 0;
 
     tide_assert((span->flags & SPAN_FLAG_ON_LIST) == 0);
-    atomic_store_relaxed(&span->owner, HEAP_NOBODY);
-    span->sink = &span->own;
+    atomic_store_relaxed(&span->owner, OWNER_NOBODY);
     span->left = live;
     span->live_floor = 0;
     if (live == remote_count(atomic_load_relaxed(&span->remote))) {
@@ -272,6 +271,12 @@ pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
         release_all_free(heap, span);
     }
     return true;
+}
+
+uint32_t
+pool_length(unsigned size_class)
+{
+    return atomic_load_relaxed(&pools[size_class].count);
 }
 
 void

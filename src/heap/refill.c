@@ -2,8 +2,9 @@
 /*
  * The slow side of malloc: the bin is empty. Looked for in order of cost: what others freed in the
  * current span, its blocks never used so far, another span of this heap with room, a span from
- * the pool, a new span. A span that is used up is let go: it is nobody's until a block in it is
- * freed, so memory follows need and not each thread's past peak.
+ * the pool, a new span. A span that is used up is lent: its owner's frees still reach the bin without
+ * an atomic, but the first other thread that frees in it takes it over, so memory follows need
+ * and not each thread's past peak.
  */
 #include <errno.h>
 
@@ -13,75 +14,65 @@
 
 #define LOOK_AROUND_REFILLS 128u
 
-static void
-attach_current(heap_t *heap, span_t *span, unsigned c)
-{
-    block_t **bin = &heap->bins[c];
-
-    tide_assert(*bin == &list_end);
-    *bin = span->own;
-    span->own = &list_end;
-    if (heap_config.lifo) {
-        span->left = 0; /* no countdown: it wraps, and free looks once in 2^32 */
-        span->sink = bin;
-    } else {
-        /* Blocks in the bin count as live while the span keeps its own countdown. */
-        uint32_t n = span_linked(span) - span->bitmap_count - (span->left + span->live_floor);
-
-        span->left += n;
-    }
-    heap->classes[c].current = span;
-}
-
-/* Blocks moved to the bin: in fifo order of reuse they count as live from now on. */
+/* Blocks that move from a span's list, or fresh, into the bin count as live. */
 static bool
-moved_to_bin(span_t *span, uint32_t count, bool from_live)
+moved_to_bin(span_t *span, uint32_t count)
 {
-    if (!heap_config.lifo && count > 0 && !from_live) {
-        span->left += count;
-    }
+    span->left += count;
     return count > 0;
 }
 
-/* More blocks from the span the bin came from. */
+/* More blocks from the current span. */
 static bool
-refill_from_current(span_t *span, block_t **bin)
+refill_from(span_t *span, bin_t *bin)
 {
-    if (!heap_config.lifo && span->own != &list_end) {
-        uint32_t live = span->left + span->live_floor;
-
-        *bin = span->own;
+    if (span->own != &list_end) {
+        bin->head = span->own;
         span->own = &list_end;
-        return moved_to_bin(span, span_linked(span) - span->bitmap_count - live, false);
+        return moved_to_bin(span, span_linked(span) - span->bitmap_count - span->left);
     }
-    return moved_to_bin(span, span_take_remote(span, bin), true) ||
-           moved_to_bin(span, span_extend(span, bin), false);
+    return span_take_remote(span, &bin->head) > 0 ||
+           moved_to_bin(span, span_extend(span, &bin->head));
 }
 
-/* The next span to allocate from, not yet attached; the heap owns it. */
+/* The span has handed out everything. It stays ours for our own frees, which go to the bin; the
+ * first other thread that frees in it takes it over. False: others freed in it just now. */
+static bool
+lend(span_t *span)
+{
+    uint64_t none = 0;
+
+    /* Release pairs with the acquire of whoever takes it over. */
+    return atomic_cas_release(&span->remote, &none, (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT);
+}
+
+static void
+make_current(heap_t *heap, span_t *span, unsigned c, uint32_t live)
+{
+    span->left = live;
+    span->live_floor = 0;
+    heap->classes[c].current = span;
+    atomic_store_relaxed(&span->owner, span_owner_word(heap, c, false));
+}
+
+/* The next span to allocate from becomes the current one. */
 static span_t *
 next_span(heap_t *heap, unsigned c)
 {
-    heap_class_t *hc = &heap->classes[c];
-    span_t *span = hc->with_room;
+    span_t *span = heap->classes[c].with_room;
+    uint32_t live = 0;
 
     if (span != NULL) {
         heap_with_room_remove(heap, span);
-        return span;
-    }
-    span = pool_take(c);
-    if (span != NULL) {
-        uint32_t live = atomic_load_relaxed(&span->pool_live);
-
+        live = span->left + span->live_floor;
+    } else if ((span = pool_take(c)) != NULL) {
+        live = atomic_load_relaxed(&span->pool_live);
         counter_add(&heap->counters.pool_takes, 1);
-        span->left = live;
-        span->live_floor = 0;
-        atomic_store_relaxed(&span->owner, heap_key(heap));
-        return span;
+    } else {
+        span = span_new_small(heap, c);
     }
-    span = span_new_small(heap, c);
     if (span != NULL) {
-        atomic_store_relaxed(&span->owner, heap_key(heap));
+        make_current(heap, span, c, live);
     }
     return span;
 }
@@ -90,47 +81,42 @@ next_span(heap_t *heap, unsigned c)
 static bool
 refill(heap_t *heap, unsigned c)
 {
-    block_t **bin = &heap->bins[c];
+    bin_t *bin = &heap->bins[c];
     span_t *span = heap->classes[c].current;
 
-    if (span != NULL) {
-        if (refill_from_current(span, bin)) {
-            return true;
+    bin->left = size_classes[c].bin_limit;
+    do {
+        while (span != NULL) {
+            if (refill_from(span, bin)) {
+                return true;
+            }
+            if (lend(span)) {
+                heap->classes[c].current = NULL;
+                break;
+            }
         }
-        heap->classes[c].current = NULL;
-        span_let_go(heap, span, span_linked(span));
-    }
-    for (;;) {
         span = next_span(heap, c);
-        if (span == NULL) {
-            return false;
-        }
-        attach_current(heap, span, c);
-        if (*bin != &list_end || refill_from_current(span, bin)) {
-            return true;
-        }
-        /* Its room was lost to a damaged list: full after all. */
-        heap->classes[c].current = NULL;
-        span_let_go(heap, span, span_linked(span));
-    }
+    } while (span != NULL);
+    return false;
 }
 
 static void *
 pop_or_refill(heap_t *heap, unsigned c)
 {
-    block_t **bin = &heap->bins[c];
+    bin_t *bin = &heap->bins[c];
 
     for (;;) {
-        block_t *block = *bin;
+        block_t *block = bin->head;
 
         if (block != &list_end && block_is_linked(block)) {
-            *bin = block->next;
+            bin->head = block->next;
+            bin->left++;
             block->guard = 0;
             return block;
         }
         if (block != &list_end) {
             report_pointer("malloc", REPORT_CORRUPTED, block, space_span_of(block));
-            *bin = &list_end; /* what hung behind the damage counts as live for good */
+            bin->head = &list_end; /* what hung behind the damage counts as live for good */
         }
         if (!refill(heap, c)) {
             errno = ENOMEM;

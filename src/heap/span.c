@@ -66,6 +66,12 @@ span_bitmap_free(span_t *span)
     span->bitmap_count = 0;
 }
 
+uintptr_t
+span_owner_word(const heap_t *heap, unsigned size_class, bool direct)
+{
+    return heap_key(heap) + size_class * sizeof(bin_t) + (direct ? OWNER_DIRECT : 0);
+}
+
 span_t *
 span_new_small(heap_t *heap, unsigned size_class)
 {
@@ -90,7 +96,6 @@ span_new_small(heap_t *heap, unsigned size_class)
     span->start = slices.start;
     span->own = &list_end;
     span->left = 0;
-    span->sink = &span->own;
     span->block_size = sc->size;
     span->live_floor = 0;
     span->size_class = (uint8_t)size_class;
@@ -119,7 +124,7 @@ span_release(heap_t *heap, span_t *span)
     size_t dirty = span->zero ? min_zu(used_bytes >> SLICE_SHIFT, count) : count;
 
     tide_assert((span->flags & SPAN_FLAG_ON_LIST) == 0);
-    atomic_store_relaxed(&span->owner, HEAP_NOBODY);
+    atomic_store_relaxed(&span->owner, OWNER_NOBODY);
     span_bitmap_free(span);
     slices_free(start, count, dirty);
     span_record_free(span);

@@ -16,12 +16,11 @@
 
 #define EXIT_ROUNDS 2u
 
-heap_t heap_empty = {
-    .bins = {[0 ... TIDE_CLASS_COUNT - 1] = &list_end},
+TIDE_ALIGNED(HEAP_ALIGN) heap_t heap_empty = {
+    .bins = {[0 ... TIDE_CLASS_COUNT - 1] = {.head = &list_end}},
 };
 TIDE_TLS uintptr_t heap_self_key;
 TIDE_TLS bool heap_thread_over;
-struct heap_config heap_config = {.lifo = true};
 uint32_t heap_trim_epoch;
 uint32_t heap_live_count;
 
@@ -41,13 +40,13 @@ heap_first(void)
 heap_t *
 heap_new(void)
 {
-    heap_t *heap = meta_alloc(sizeof *heap);
+    heap_t *heap = meta_alloc_aligned(sizeof *heap, HEAP_ALIGN);
 
     if (heap == NULL) {
         return NULL;
     }
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        heap->bins[c] = &list_end;
+        heap->bins[c].head = &list_end;
     }
     heap->collect_at = 1;
     heap->state = HEAP_LIVE;
@@ -155,7 +154,9 @@ heap_thread_exit(void)
     remote_flush(heap);
     heap_self_key = 0;
     heap_thread_over = true;
-    atomic_sub_relaxed(&heap_live_count, 1);
+    if (atomic_sub_relaxed(&heap_live_count, 1) == 0) {
+        heap_last_thread_gone();
+    }
     /* One orphan waits for the next thread as it is; what the others hold is for everybody. */
     if (atomic_load_relaxed(&orphans) == NULL) {
         lock_acquire(&heaps_lock);

@@ -38,6 +38,7 @@ static uint64_t last_purged_tick;   /* lock(pass) */
 static uint64_t last_purged_level;  /* lock(pass): used bytes when memory was last released */
 static uint64_t seen_work;          /* lock(pass): slices allocated and freed at the last pass */
 static uint32_t thread_state;       /* atomic: enum keeper_thread */
+static uint32_t stop_asked;         /* atomic: the thread is to return */
 static uint32_t wake_word;          /* atomic: futex; 1 while the thread sleeps without end */
 
 static uint64_t work_at_fork;       /* init in a child: slices_moved() of its parent */
@@ -161,7 +162,7 @@ keeper_thread_main(void *arg)
 
     (void)arg;
     atomic_store_release(&thread_state, THREAD_RUNNING);
-    for (;;) {
+    while (atomic_exchange_acquire(&stop_asked, 0) == 0) {
         bool busy;
 
         lock_acquire(&pass_lock);
@@ -180,7 +181,20 @@ keeper_thread_main(void *arg)
                           (uint64_t)atomic_load_relaxed(&keeper_config.interval_ms) * 1000000u);
         }
     }
+    atomic_store_release(&thread_state, THREAD_NONE);
     return NULL;
+}
+
+/* The last thread with a heap ends. The C library ends the process when its last thread does, and
+ * ours must not be that one for ever; it is started again when there is work. */
+void
+heap_last_thread_gone(void)
+{
+    if (atomic_load_relaxed(&thread_state) == THREAD_RUNNING) {
+        atomic_store_release(&stop_asked, 1);
+        atomic_store_relaxed(&wake_word, 0);
+        os_futex_wake(&wake_word, 1);
+    }
 }
 
 TIDE_COLD static void
@@ -278,6 +292,7 @@ keeper_postfork(bool in_child)
     }
     pass_lock = (lock_t){0};
     wake_word = 0;
+    stop_asked = 0;
     thread_state = THREAD_NONE;
     /* A child that only wants to exec or to write a snapshot gets no thread: it has to work. */
     work_at_fork = slices_moved();

@@ -5,7 +5,8 @@
 # Each program does the same work on the system malloc and on the library; what it prints (or makes)
 # must be the same, and the library must really have been in the process (its statistics file or
 # /proc/PID/maps say so). Servers are started on sockets of their own and stopped by their PID.
-# A program which is not installed is skipped. "not ok" shows what the run said.
+# A program which is not installed is skipped. "not ok" shows what the run said. TIDE_TEST_CONF
+# holds further options for TIDE_CONF, to try unusual ones on real programs.
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../lib.sh"
 . "$here/programs.sh"
@@ -43,7 +44,8 @@ need() {
 # A command of the program under test: on the library in the second run.
 run() {
     if [ -n "$on_tide" ]; then
-        timeout -k 2 60 env LD_PRELOAD="$TIDE_LIB" TIDE_CONF="stats:$t_tmp/stats/%p.json" "$@"
+        timeout -k 2 60 env LD_PRELOAD="$TIDE_LIB" \
+            TIDE_CONF="stats:$t_tmp/stats/%p.json${TIDE_TEST_CONF:+,$TIDE_TEST_CONF}" "$@"
     else
         timeout -k 2 60 "$@"
     fi

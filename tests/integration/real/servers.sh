@@ -6,7 +6,7 @@
 # serve COMMAND...: start in the background, $server_pid is its PID.
 serve() {
     if [ -n "$on_tide" ]; then
-        LD_PRELOAD="$TIDE_LIB" "$@" >server.log 2>&1 &
+        LD_PRELOAD="$TIDE_LIB" TIDE_CONF="${TIDE_TEST_CONF:-}" "$@" >server.log 2>&1 &
     else
         "$@" >server.log 2>&1 &
     fi
@@ -144,7 +144,7 @@ real_postgres() {
     local sql=("${as[@]}" psql -h "$PWD" -U postgres -X -q -A -t)
     export HOME=$PWD
     local preload=()
-    [ -z "$on_tide" ] || preload=("LD_PRELOAD=$TIDE_LIB")
+    [ -z "$on_tide" ] || preload=("LD_PRELOAD=$TIDE_LIB" "TIDE_CONF=${TIDE_TEST_CONF:-}")
     "${as[@]}" env "${preload[@]}" "$bin/initdb" -D "$PWD/data" -U postgres -A trust -E UTF8 \
         --locale=C --no-sync >initdb.log 2>&1 || {
         cat initdb.log >&2
