@@ -15,17 +15,18 @@
 #define TIDE_CLASS_LOOKUP_LEN ((TIDE_SMALL_MAX >> TIDE_CLASS_STEP_SHIFT) + 1)
 
 struct size_class {
-    uint64_t inverse;     /* of the odd part of size, modulo 2^64 */
-    uint32_t size;        /* bytes of a block */
-    uint32_t capacity;    /* blocks in a span */
-    uint16_t slices;      /* slices in a span */
-    uint16_t keep_live;   /* a span with this many live blocks or fewer belongs to the pool */
-    uint8_t shift;        /* size == odd part << shift */
-    uint8_t bin_limit;    /* frees into a bin between two looks; half as many blocks stay in it */
+    uint64_t inverse;   /* of the odd part of size, modulo 2^64 */
+    uint32_t size;      /* bytes of a block */
+    uint32_t capacity;  /* blocks in a span */
+    uint16_t slices;    /* slices in a span */
+    uint16_t keep_live; /* a span with this many live blocks or fewer belongs to the pool */
+    uint8_t shift;      /* size == odd part << shift */
+    uint8_t bin_limit;  /* frees into a bin between two looks; half as many blocks stay in it */
 };
 
-extern TIDE_HIDDEN struct size_class size_classes[TIDE_CLASS_COUNT];     /* init: */
-extern TIDE_HIDDEN const uint8_t size_class_lookup[TIDE_CLASS_LOOKUP_LEN]; /* (size+15)>>4 → 2*class */
+extern TIDE_HIDDEN struct size_class size_classes[TIDE_CLASS_COUNT]; /* init: */
+extern TIDE_HIDDEN const uint8_t
+    size_class_lookup[TIDE_CLASS_LOOKUP_LEN]; /* (size+15)>>4 → 2*class */
 
 void size_class_init(void);
 

@@ -84,7 +84,7 @@ enum span_state {
 };
 
 enum span_kind {
-    SPAN_NONE = 0,  /* the one record that stands for slices without a span */
+    SPAN_NONE = 0, /* the one record that stands for slices without a span */
     SPAN_SMALL = 1,
     SPAN_LARGE = 2,
 };
@@ -103,21 +103,21 @@ enum span_kind {
  */
 typedef struct span {
     /* the line that free reads */
-    uintptr_t owner;       /* atomic(relaxed): see OWNER_KEY; OWNER_NOBODY */
-    uint64_t inverse;      /* const: see size_class.inverse */
-    char *start;           /* const: first byte, slice-aligned */
-    block_t *own;          /* owner: free blocks, list_end when none */
-    uint32_t left;         /* owner: live - live_floor; free takes a look when it reaches 0 */
-    uint32_t block_size;   /* const: bytes; 0 for large */
-    uint64_t linked;       /* owner-w/any-r: blocks ever handed to a list; the rest is fresh */
-    uint16_t live_floor;   /* owner: see left */
-    uint8_t size_class;    /* const: */
-    uint8_t kind;          /* const: enum span_kind */
-    uint8_t shift;         /* const: see size_class.shift */
+    uintptr_t owner;     /* atomic(relaxed): see OWNER_KEY; OWNER_NOBODY */
+    uint64_t inverse;    /* const: see size_class.inverse */
+    char *start;         /* const: first byte, slice-aligned */
+    block_t *own;        /* owner: free blocks, list_end when none */
+    uint32_t left;       /* owner: live - live_floor; free takes a look when it reaches 0 */
+    uint32_t block_size; /* const: bytes; 0 for large */
+    uint64_t linked;     /* owner-w/any-r: blocks ever handed to a list; the rest is fresh */
+    uint16_t live_floor; /* owner: see left */
+    uint8_t size_class;  /* const: */
+    uint8_t kind;        /* const: enum span_kind */
+    uint8_t shift;       /* const: see size_class.shift */
 
     /* the line that refills and other threads use */
     uint64_t remote TIDE_ALIGNED(TIDE_CACHE_LINE); /* atomic: see above */
-    struct span *next;     /* owner or pool: neighbour in the heap's or the pool's list */
+    struct span *next; /* owner or pool: neighbour in the heap's or the pool's list */
     struct span *previous;
     uint64_t *bitmap;      /* owner or pool: one bit per block, set = free and on no list */
     size_t bytes;          /* large: usable bytes, os pages; owner of the block */
@@ -128,15 +128,15 @@ typedef struct span {
         uint32_t touched_slices; /* large: slices that may hold pages (growth room is clean) */
         uint32_t pool_live;      /* atomic(relaxed), pool: live blocks, remote ones included */
     };
-    uint16_t pool_epoch;   /* pool: keeper tick of the last change */
-    uint8_t zero;          /* const: the fresh tail reads as zero */
-    uint8_t flags;         /* owner or pool: enum span_flags */
+    uint16_t pool_epoch; /* pool: keeper tick of the last change */
+    uint8_t zero;        /* const: the fresh tail reads as zero */
+    uint8_t flags;       /* owner or pool: enum span_flags */
 } span_t;
 TIDE_STATIC_ASSERT(sizeof(span_t) == 2 * TIDE_CACHE_LINE, "one line for free, one for the rest");
 
 enum span_flags {
-    SPAN_FLAG_HOLES = 1, /* some free os pages of it were given back */
-    SPAN_FLAG_MOVED = 2, /* its pages came by os_move_pages: renew the mapping when released */
+    SPAN_FLAG_HOLES = 1,   /* some free os pages of it were given back */
+    SPAN_FLAG_MOVED = 2,   /* its pages came by os_move_pages: renew the mapping when released */
     SPAN_FLAG_ON_LIST = 4, /* owner: linked into the heap's list of spans with room */
     SPAN_FLAG_STALE = 8,   /* pool: cold, but blocks were freed in it since it was cooled */
 };
@@ -150,6 +150,10 @@ typedef struct remote_batch {
     uint32_t count; /* owner: */
     uint32_t pad;
 } remote_batch_t;
+
+/* A heap keeps one freed large block of each size up to this many slices: taking and giving them
+ * through the arena costs four lock operations a pair. At most 320 KiB a heap. */
+#define HEAP_LARGE_CACHE 4u
 
 typedef struct heap_class {
     span_t *current;   /* owner: refills come from it; on no list */
@@ -178,16 +182,17 @@ typedef struct heap_counters {
 struct heap {
     bin_t bins[TIDE_CLASS_COUNT];           /* owner: first, so that an owner word can hold both */
     heap_class_t classes[TIDE_CLASS_COUNT]; /* owner: */
-    remote_batch_t ring[HEAP_RING_LEN];     /* owner: */
-    heap_counters_t counters;               /* owner-w/any-r: */
-    heap_t *next;                           /* const after publish: list of all heaps */
-    heap_t *next_idle;                      /* lock(heaps): orphans, or empty heaps */
-    uint32_t state;                         /* lock(heaps): enum heap_state */
-    uint32_t destructor_rounds;             /* owner: */
-    uint32_t trim_epoch;                    /* owner: the last process-wide trim it answered */
-    uint32_t ring_used;                     /* owner: batches that are not empty */
-    uint32_t collect_at;                    /* owner: refills until the next look around */
-    uint32_t orphan_tick;                   /* lock(heaps): keeper tick at which it was orphaned */
+    span_t *large_cache[HEAP_LARGE_CACHE + 1]; /* owner: by slices; a freed large block each */
+    remote_batch_t ring[HEAP_RING_LEN];        /* owner: */
+    heap_counters_t counters;                  /* owner-w/any-r: */
+    heap_t *next;                              /* const after publish: list of all heaps */
+    heap_t *next_idle;                         /* lock(heaps): orphans, or empty heaps */
+    uint32_t state;                            /* lock(heaps): enum heap_state */
+    uint32_t destructor_rounds;                /* owner: */
+    uint32_t trim_epoch;                       /* owner: the last process-wide trim it answered */
+    uint32_t ring_used;                        /* owner: batches that are not empty */
+    uint32_t collect_at;                       /* owner: refills until the next look around */
+    uint32_t orphan_tick; /* lock(heaps): keeper tick at which it was orphaned */
 };
 
 enum heap_state {
@@ -199,9 +204,9 @@ enum heap_state {
 
 /* 2 MiB of the reservation. lock(arena) for all. */
 typedef struct chunk {
-    uint64_t free;       /* bit per slice: in no span */
-    uint64_t dirty;      /* bit per slice: may hold pages (never: known to read as zero) */
-    uint32_t next[2];    /* neighbours in the bucket lists: [0] any run, [1] dirty run */
+    uint64_t free;    /* bit per slice: in no span */
+    uint64_t dirty;   /* bit per slice: may hold pages (never: known to read as zero) */
+    uint32_t next[2]; /* neighbours in the bucket lists: [0] any run, [1] dirty run */
     uint32_t previous[2];
     uint8_t bucket[2];   /* longest free run / longest free dirty run: the list it is on */
     uint8_t kind;        /* const: enum chunk_kind */

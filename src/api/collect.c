@@ -17,8 +17,7 @@ bin_length(const bin_t *bin)
 {
     uint32_t n = 0;
 
-    for (const block_t *b = bin->head; b != &list_end && block_is_linked(b);
-         b = b->next) {
+    for (const block_t *b = bin->head; b != &list_end && block_is_linked(b); b = b->next) {
         n++;
     }
     return n;
@@ -48,6 +47,10 @@ collect_span(struct tide_stats *out, const span_t *span)
     uint64_t bytes = (uint64_t)span->slice_count << SLICE_SHIFT;
 
     out->spans++;
+    if (span->kind == SPAN_LARGE && atomic_load_relaxed(&span->remote) != 0) {
+        out->active_bytes += bytes; /* freed, kept by a heap */
+        return;
+    }
     if (span->kind == SPAN_LARGE) {
         out->large_blocks++;
         out->large_bytes += span->bytes;
@@ -88,7 +91,8 @@ collect_heaps(struct tide_stats *out)
         out->heaps_live += h->state == HEAP_LIVE;
         out->heaps_orphaned += h->state == HEAP_ORPHAN;
         out->refills += atomic_load_relaxed(&c->refills);
-        out->spans_claimed += atomic_load_relaxed(&c->claimed) + atomic_load_relaxed(&c->pool_takes);
+        out->spans_claimed +=
+            atomic_load_relaxed(&c->claimed) + atomic_load_relaxed(&c->pool_takes);
         out->spans_released += atomic_load_relaxed(&c->spans_released);
         out->remote_batches += atomic_load_relaxed(&c->remote_batches);
         out->remote_blocks += atomic_load_relaxed(&c->remote_blocks);
@@ -122,9 +126,9 @@ collect_arena(struct tide_stats *out)
     out->hole_purge_calls = atomic_load_relaxed(&c->hole_purge_calls);
     out->hole_purge_bytes = atomic_load_relaxed(&c->hole_purged_bytes);
     out->zeroing_avoided_bytes = atomic_load_relaxed(&c->zeroing_avoided_bytes);
-    out->page_faults_avoided =
-        ((atomic_load_relaxed(&c->reused_dirty_slices) << SLICE_SHIFT) +
-         out->zeroing_avoided_bytes) / OS_PAGE;
+    out->page_faults_avoided = ((atomic_load_relaxed(&c->reused_dirty_slices) << SLICE_SHIFT) +
+                                out->zeroing_avoided_bytes) /
+                               OS_PAGE;
 }
 
 void

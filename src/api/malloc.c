@@ -156,8 +156,7 @@ free_checked(void *p, size_t size, size_t alignment, const char *function)
     span_t *span = space_span_of(p);
 
     if (p != NULL && span != NULL && heap_pointer_error(p, span) == NULL &&
-        (!size_is_plausible(span, size, alignment) ||
-         ((uintptr_t)p & (alignment - 1)) != 0)) {
+        (!size_is_plausible(span, size, alignment) || ((uintptr_t)p & (alignment - 1)) != 0)) {
         report_pointer(function, REPORT_WRONG_SIZE, p, span);
         return;
     }

@@ -11,14 +11,14 @@
 
 /* What the hot paths need to tell a pointer of ours: one subtract, one compare, one load. */
 struct space {
-    uintptr_t base;        /* const after init: first byte of chunk 0, chunk-aligned */
-    size_t slice_limit;    /* atomic(relaxed): slices with a valid entry in the map */
-    span_t **map;          /* const after init: slice → span, or &span_none; never NULL below limit */
-    chunk_t *chunks;       /* const after init */
-    size_t max_chunks;     /* const after init: what map and chunks have room for */
+    uintptr_t base;     /* const after init: first byte of chunk 0, chunk-aligned */
+    size_t slice_limit; /* atomic(relaxed): slices with a valid entry in the map */
+    span_t **map;      /* const after init: slice → span, or &span_none; never NULL below limit */
+    chunk_t *chunks;   /* const after init */
+    size_t max_chunks; /* const after init: what map and chunks have room for */
     size_t reserved_chunks; /* lock(arena): address space we hold */
-    size_t frontier;       /* lock(arena): chunks made accessible so far */
-    size_t reserved_bytes; /* lock(arena): including metadata */
+    size_t frontier;        /* lock(arena): chunks made accessible so far */
+    size_t reserved_bytes;  /* lock(arena): including metadata */
 };
 
 extern TIDE_HIDDEN struct space space;
@@ -88,9 +88,9 @@ struct arena_counters {
     uint64_t huge_chunks;
     uint64_t moved_bytes;
     uint64_t purge_failures;
-    size_t used_highest;      /* used_slices at its highest */
+    size_t used_highest; /* used_slices at its highest */
     uint64_t commit_calls;
-    uint64_t large_allocs;    /* these six: atomic(relaxed) adds on slow paths */
+    uint64_t large_allocs; /* these six: atomic(relaxed) adds on slow paths */
     uint64_t large_frees;
     uint64_t realloc_in_place;
     uint64_t realloc_moved;
@@ -104,9 +104,9 @@ extern lock_t meta_lock;
 extern uint32_t arena_tick; /* atomic(relaxed): advanced by the keeper; stamps freed chunks */
 
 struct slices {
-    char *start;     /* NULL: no memory */
+    char *start; /* NULL: no memory */
     uint32_t count;
-    bool zero;       /* all pages read as zero */
+    uint32_t clean; /* how many hold no pages and read as zero */
 };
 
 enum slices_want {
@@ -128,6 +128,11 @@ bool slices_extend(char *start, size_t count, size_t more, bool *zero);
 
 /* Sets the slice map for a span. */
 void space_map_span(span_t *span, char *start, size_t count);
+
+/* After `count` clean slices were taken: gives back as many dirty ones if there are more than
+ * 12 MiB and a sixteenth of what is in use, so that large blocks that did not fit into free memory do not
+ * come on top of it. On the calling thread. */
+void arena_make_up_for(size_t count);
 
 /* Gives back pages of free slices in chunks not freed into since `before_tick`, at most
  * max_bytes. Bytes given back. Takes and drops lock(arena) around every madvise. */

@@ -7,6 +7,8 @@
 #include "arena/arena.h"
 #include "os/os.h"
 
+#define SPARE_SLICES ((size_t)(12 << 20) >> SLICE_SHIFT) /* see arena_make_up_for */
+
 static size_t
 purge_chunk(size_t index)
 {
@@ -33,8 +35,8 @@ purge_chunk(size_t index)
         counter_add(&arena_counters.purge_failures, 1);
         return 0;
     }
-    counter_add(&arena_counters.purged_bytes, (size_t)__builtin_popcountll(mask) << SLICE_SHIFT);
-    return (size_t)__builtin_popcountll(mask) << SLICE_SHIFT;
+    counter_add(&arena_counters.purged_bytes, (size_t)bits_count(mask) << SLICE_SHIFT);
+    return (size_t)bits_count(mask) << SLICE_SHIFT;
 }
 
 size_t
@@ -64,4 +66,16 @@ arena_count_hole_purge(size_t bytes)
 {
     atomic_add_relaxed(&arena_counters.hole_purge_calls, 1);
     atomic_add_relaxed(&arena_counters.hole_purged_bytes, bytes);
+}
+
+void
+arena_make_up_for(size_t count)
+{
+    size_t dirty = atomic_load_relaxed(&arena_counters.free_dirty_slices);
+    size_t spare = max_zu(atomic_load_relaxed(&arena_counters.used_slices) / 16, SPARE_SLICES);
+
+    if (dirty > spare) {
+        arena_purge_free(min_zu(count, dirty - spare) << SLICE_SHIFT,
+                         atomic_load_relaxed(&arena_tick) + 1);
+    }
 }

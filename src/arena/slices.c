@@ -20,7 +20,7 @@
 enum { ANY = 0, DIRTY = 1 };
 #define BUCKETS (CHUNK_SLICES + 1) /* by longest run; 0 is not listed */
 #define ALL_SLICES UINT64_MAX
-#define NO_CHUNK 0u                /* links are index + 1 */
+#define NO_CHUNK 0u /* links are index + 1 */
 
 #define FIRST_STEP_CHUNKS 8u /* 16 MiB */
 #define MAX_STEP_CHUNKS 32u  /* 64 MiB: bounds the map entries one growth writes */
@@ -131,12 +131,12 @@ count_used(size_t slices)
     }
 }
 
-/* Marks the slices of `mask` used; true when all of them read as zero. */
-static bool
+/* Marks the slices of `mask` used; how many of them hold no pages. */
+static uint32_t
 chunk_take(size_t index, uint64_t mask)
 {
     chunk_t *chunk = &space.chunks[index];
-    uint32_t dirty = (uint32_t)__builtin_popcountll(chunk->dirty & mask);
+    uint32_t dirty = bits_count(chunk->dirty & mask);
 
     tide_assert_internal((chunk->free & mask) == mask);
     chunk->free &= ~mask;
@@ -144,7 +144,7 @@ chunk_take(size_t index, uint64_t mask)
     counter_add(&arena_counters.free_dirty_slices, (size_t)0 - dirty);
     counter_add(&arena_counters.reused_dirty_slices, dirty);
     chunk_refile(index);
-    return dirty == 0;
+    return bits_count(mask) - dirty;
 }
 
 static void
@@ -156,7 +156,7 @@ chunk_give(size_t index, uint64_t mask, uint64_t dirty)
     chunk->free |= mask;
     chunk->dirty |= dirty;
     chunk->freed_tick = atomic_load_relaxed(&arena_tick);
-    counter_add(&arena_counters.free_dirty_slices, (size_t)__builtin_popcountll(dirty));
+    counter_add(&arena_counters.free_dirty_slices, bits_count(dirty));
     chunk_refile(index);
     if (chunk->free == ALL_SLICES && index < lowest_free) {
         lowest_free = index;
@@ -179,8 +179,7 @@ chunk_restore_locked(size_t index, uint64_t mask, bool clean)
     chunk->free |= mask;
     if (clean) {
         chunk->dirty &= ~mask;
-        counter_add(&arena_counters.free_dirty_slices,
-                    (size_t)0 - (size_t)__builtin_popcountll(mask));
+        counter_add(&arena_counters.free_dirty_slices, (size_t)0 - bits_count(mask));
     }
     chunk_refile(index);
     if (chunk->free == ALL_SLICES && index < lowest_free) {
@@ -274,7 +273,7 @@ take_in_chunk(size_t index, unsigned count, uint64_t candidates, size_t align_sl
         }
     }
     if (starts == 0) {
-        return (struct slices){NULL, 0, false};
+        return (struct slices){NULL, 0, 0};
     }
     at = (unsigned)__builtin_ctzll(starts);
     return (struct slices){chunk_address(index) + ((size_t)at << SLICE_SHIFT), count,
@@ -285,11 +284,11 @@ static struct slices
 alloc_in_chunk(unsigned count, size_t align_slices, enum chunk_kind kind)
 {
     static const int dirty_first[2] = {DIRTY, ANY};
-    enum chunk_kind kinds[2] = {kind, kind == CHUNK_SMALL_PAGES ? CHUNK_HUGE_PAGES
-                                                                : CHUNK_SMALL_PAGES};
+    enum chunk_kind kinds[2] = {kind,
+                                kind == CHUNK_SMALL_PAGES ? CHUNK_HUGE_PAGES : CHUNK_SMALL_PAGES};
     /* With alignment ask for room enough that an aligned start must lie in it. */
     unsigned wide = (unsigned)min_zu(count + align_slices - 1, CHUNK_SLICES);
-    struct slices s = {NULL, 0, false};
+    struct slices s = {NULL, 0, 0};
     size_t index;
 
     for (int w = 0; w < 2; w++) {
@@ -318,19 +317,19 @@ alloc_in_chunk(unsigned count, size_t align_slices, enum chunk_kind kind)
 
 /* --- runs of chunks -------------------------------------------------------------------------- */
 
-/* Takes `count` slices from the start of chunk `first` on; all wholly free. */
-static bool
+/* Takes `count` slices from the start of chunk `first` on, all wholly free; how many are clean. */
+static uint32_t
 take_run(size_t first, size_t count)
 {
-    bool zero = true;
+    uint32_t clean = 0;
 
     for (size_t i = first; count > 0; i++) {
         unsigned n = (unsigned)min_zu(count, CHUNK_SLICES);
 
-        zero &= chunk_take(i, run_mask(0, n));
+        clean += chunk_take(i, run_mask(0, n));
         count -= n;
     }
-    return zero;
+    return clean;
 }
 
 /* Of the address, that is: chunk 0 itself need not be aligned to more than a chunk. */
@@ -383,7 +382,7 @@ alloc_chunks(size_t count, size_t align, enum chunk_kind kind, bool clean)
     if (first == SIZE_MAX) {
         first = open_chunks_locked(chunks + align_chunks - 1, kind);
         if (first == SIZE_MAX) {
-            return (struct slices){NULL, 0, false};
+            return (struct slices){NULL, 0, 0};
         }
         while (!chunk_is_aligned(first, align_chunks)) {
             first++;
@@ -397,8 +396,8 @@ alloc_chunks(size_t count, size_t align, enum chunk_kind kind, bool clean)
 static enum chunk_kind
 kind_for(enum slices_want want, size_t count)
 {
-    bool dense = want == SLICES_DENSE &&
-                 arena_counters.used_slices + count >= huge_threshold_slices;
+    bool dense =
+        want == SLICES_DENSE && arena_counters.used_slices + count >= huge_threshold_slices;
 
     return dense ? CHUNK_HUGE_PAGES : CHUNK_SMALL_PAGES;
 }
@@ -481,7 +480,7 @@ slices_extend(char *start, size_t count, size_t more, bool *zero)
         unsigned at = (unsigned)(s % CHUNK_SLICES);
         unsigned n = (unsigned)min_zu(end - s, CHUNK_SLICES - at);
 
-        *zero &= chunk_take(s / CHUNK_SLICES, run_mask(at, n));
+        *zero &= chunk_take(s / CHUNK_SLICES, run_mask(at, n)) == n;
         s += n;
     }
     if (possible) {

@@ -66,8 +66,7 @@ region_require(struct region *region, size_t bytes, size_t step)
 static size_t
 meta_bytes_for(size_t chunks)
 {
-    size_t per_chunk =
-        CHUNK_SLICES * (sizeof(span_t *) + sizeof(span_t)) + sizeof(chunk_t);
+    size_t per_chunk = CHUNK_SLICES * (sizeof(span_t *) + sizeof(span_t)) + sizeof(chunk_t);
 
     /* Where addresses are scarce there are few threads to make heaps for. */
     size_t extra = os_info.address_limit == SIZE_MAX ? META_EXTRA : META_EXTRA_LIMITED;
@@ -94,8 +93,8 @@ lay_out(char *start, size_t meta_size, size_t max_chunks)
 
     map_region = (struct region){start, 0, map_size};
     chunk_region = (struct region){start + map_size, 0, chunks_size};
-    meta_region = (struct region){start + map_size + chunks_size, 0,
-                                  meta_size - map_size - chunks_size};
+    meta_region =
+        (struct region){start + map_size + chunks_size, 0, meta_size - map_size - chunks_size};
     space.map = (span_t **)(void *)map_region.start;
     space.chunks = (chunk_t *)(void *)chunk_region.start;
     space.max_chunks = max_chunks;
@@ -213,8 +212,8 @@ space_map_span(span_t *span, char *start, size_t count)
 static void *
 meta_alloc_locked(size_t size, size_t align)
 {
-    size_t at = align_up((uintptr_t)meta_region.start + meta_used, align) -
-                (uintptr_t)meta_region.start;
+    size_t at =
+        align_up((uintptr_t)meta_region.start + meta_used, align) - (uintptr_t)meta_region.start;
 
     size = align_up(size, TIDE_CACHE_LINE);
     if (region_require(&meta_region, at + size, META_STEP) != 0) {

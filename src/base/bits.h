@@ -42,6 +42,16 @@ max_zu(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* Ones in the mask. Not the builtin: without -mpopcnt that is a call into libgcc. */
+TIDE_HOT uint32_t
+bits_count(uint64_t mask)
+{
+    mask -= mask >> 1 & 0x5555555555555555u;
+    mask = (mask & 0x3333333333333333u) + (mask >> 2 & 0x3333333333333333u);
+    mask = (mask + (mask >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    return (uint32_t)(mask * 0x0101010101010101u >> 56);
+}
+
 /* Bit i is set where mask has n consecutive ones starting at bit i; 1 <= n <= 64. */
 TIDE_HOT uint64_t
 run_starts(uint64_t mask, unsigned n)

@@ -263,6 +263,7 @@ heap_let_go_all(heap_t *heap)
             span_let_go(heap, span, span->left + span->live_floor);
         }
     }
+    large_let_go_cache(heap);
     remote_flush(heap); /* last: what the bins held of others' spans waits here */
 }
 
@@ -288,6 +289,9 @@ heap_pointer_error(const void *p, const span_t *span)
         return span == &span_gone ? REPORT_DOUBLE_FREE : REPORT_NOT_ALLOCATED;
     }
     if (span->kind == SPAN_LARGE) {
+        if (atomic_load_relaxed(&span->remote) != 0) {
+            return REPORT_DOUBLE_FREE; /* freed, and kept for the next block of its size */
+        }
         return p == span->start ? NULL : REPORT_INTERIOR;
     }
     if (!span_has_block_at(span, p)) {

@@ -11,7 +11,7 @@
 
 extern TIDE_HIDDEN TIDE_TLS uintptr_t heap_self_key; /* 0: the empty heap */
 extern TIDE_TLS bool heap_thread_over; /* the thread's destructor ran: use the fallback heap */
-extern TIDE_HIDDEN heap_t heap_empty;          /* const: owns nothing; every bin ends in list_end */
+extern TIDE_HIDDEN heap_t heap_empty;  /* const: owns nothing; every bin ends in list_end */
 
 /* The calling thread's heap; never NULL: &heap_empty before its first allocation. */
 TIDE_HOT heap_t *
@@ -137,6 +137,8 @@ void foreign_free(void *p);
 /* zero: may be NULL; set when the block reads as zero. align is a power of two. */
 void *large_alloc(size_t size, size_t align, bool *zero);
 void large_free(void *p, span_t *span);
+/* Gives back the freed blocks the heap kept for itself. */
+void large_let_go_cache(heap_t *heap);
 /* In place, by moving pages, or NULL (then copy). */
 void *large_realloc(span_t *span, size_t size);
 
@@ -150,8 +152,8 @@ size_t heap_purge_holes(uint32_t before_tick, size_t max_bytes);
 
 /* --- whole-heap verbs used by api/ ------------------------------------------------------------------- */
 
-void *heap_alloc_any(size_t size);                     /* the hot path, out of line */
-void *heap_alloc_aligned(size_t size, size_t align);   /* align: power of two */
+void *heap_alloc_any(size_t size);                   /* the hot path, out of line */
+void *heap_alloc_aligned(size_t size, size_t align); /* align: power of two */
 void *heap_alloc_zeroed(size_t size);
 void *heap_realloc(void *p, size_t size, const char *function);
 /* Usable bytes; 0 and a report when p is no block of ours. */
@@ -180,8 +182,7 @@ span_has_block_at(const span_t *span, const void *p)
 {
     uint64_t offset = (uint64_t)((uintptr_t)p - (uintptr_t)span->start);
 
-    return exact_quotient(offset, span->inverse, span->shift) <
-           atomic_load_hot(&span->linked);
+    return exact_quotient(offset, span->inverse, span->shift) < atomic_load_hot(&span->linked);
 }
 
 TIDE_HOT uint32_t

@@ -18,6 +18,7 @@
 
 #define MOVE_MIN_BYTES ((size_t)256 << 10) /* below, copying is cheaper than two VMA changes */
 #define MOVED_BLOCKS_MAX 4096u             /* of 65530 VMAs a process may have */
+#define MAKE_UP_SLICES 32u /* 1 MiB: below, a purge costs more than the memory is worth */
 #define GROWTH_ROOM_MAX ((size_t)1 << 30)
 #define DENSE_MAX_BYTES ((size_t)32 << 20)
 
@@ -54,38 +55,6 @@ large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t to
     space_map_span(span, start, slices);
 }
 
-void *
-large_alloc(size_t size, size_t align, bool *zero)
-{
-    size_t bytes = align_up(max_zu(size, 1), OS_PAGE);
-    size_t count = slices_for(bytes);
-    struct slices slices;
-    span_t *span;
-
-    if (unlikely(size > PTRDIFF_MAX - OS_PAGE || count > UINT32_MAX / 2)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    span = span_record_alloc();
-    if (span == NULL) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    slices = slices_alloc(count, max_zu(align, SLICE_BYTES),
-                          bytes <= DENSE_MAX_BYTES ? SLICES_DENSE : SLICES_SPARSE);
-    if (slices.start == NULL) {
-        span_record_free(span);
-        errno = ENOMEM;
-        return NULL;
-    }
-    large_describe(span, slices.start, bytes, count, count);
-    atomic_add_relaxed(&arena_counters.large_allocs, 1);
-    if (zero != NULL) {
-        *zero = slices.zero;
-    }
-    return slices.start;
-}
-
 /* The span's address range as the arena wants it back; how many slices may hold pages. */
 static size_t
 forget_move(span_t *span)
@@ -107,21 +76,115 @@ forget_move(span_t *span)
     return 0;
 }
 
+/* A freed block of exactly so many slices that the heap kept, or NULL. */
+static void *
+cache_take(heap_t *heap, size_t count, size_t bytes)
+{
+    span_t *span = heap->large_cache[count];
+
+    if (span == NULL) {
+        return NULL;
+    }
+    heap->large_cache[count] = NULL;
+    span->bytes = bytes;
+    atomic_store_relaxed(&span->remote, 0);
+    return span->start;
+}
+
+/* Keeps a freed block; the slice map goes on naming it, so that a double free is told. */
+static bool
+cache_keep(heap_t *heap, span_t *span)
+{
+    size_t count = span->slice_count;
+
+    if (heap == &heap_empty || count > HEAP_LARGE_CACHE || heap->large_cache[count] != NULL ||
+        (span->flags & SPAN_FLAG_MOVED) != 0) {
+        return false;
+    }
+    heap->large_cache[count] = span;
+    return true;
+}
+
+static void
+large_release(span_t *span)
+{
+    size_t dirty = forget_move(span);
+
+    slices_free(span->start, span->slice_count, dirty);
+    span_record_free(span);
+}
+
+void
+large_let_go_cache(heap_t *heap)
+{
+    for (unsigned i = 1; i <= HEAP_LARGE_CACHE; i++) {
+        span_t *span = heap->large_cache[i];
+
+        heap->large_cache[i] = NULL;
+        if (span != NULL) {
+            large_release(span);
+        }
+    }
+}
+
+void *
+large_alloc(size_t size, size_t align, bool *zero)
+{
+    size_t bytes = align_up(max_zu(size, 1), OS_PAGE);
+    size_t count = slices_for(bytes);
+    struct slices slices;
+    span_t *span;
+
+    if (unlikely(size > PTRDIFF_MAX - OS_PAGE || count > UINT32_MAX / 2)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (count <= HEAP_LARGE_CACHE && align <= SLICE_BYTES) {
+        heap_t *heap = heap_attach();
+        void *p = heap == NULL ? NULL : cache_take(heap, count, bytes);
+
+        if (p != NULL) {
+            return p; /* *zero stays false */
+        }
+    }
+    span = span_record_alloc();
+    if (span == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    slices = slices_alloc(count, max_zu(align, SLICE_BYTES),
+                          bytes <= DENSE_MAX_BYTES ? SLICES_DENSE : SLICES_SPARSE);
+    if (slices.start == NULL) {
+        span_record_free(span);
+        errno = ENOMEM;
+        return NULL;
+    }
+    large_describe(span, slices.start, bytes, count, count);
+    atomic_add_relaxed(&arena_counters.large_allocs, 1);
+    if (zero != NULL) {
+        *zero = slices.clean == slices.count;
+    }
+    if (slices.clean >= MAKE_UP_SLICES) {
+        arena_make_up_for(slices.clean);
+    }
+    return slices.start;
+}
+
 void
 large_free(void *p, span_t *span)
 {
     uint64_t freed = (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT;
-    size_t dirty;
 
     /* Two threads that free the same block: one of them is told. */
     if (atomic_exchange_acquire(&span->remote, freed) != 0) {
         report_pointer("free", REPORT_DOUBLE_FREE, p, span);
         return;
     }
+    if (cache_keep(heap_self(), span)) {
+        return;
+    }
     atomic_add_relaxed(&arena_counters.large_frees, 1);
-    dirty = forget_move(span);
-    slices_free(span->start, span->slice_count, dirty);
-    span_record_free(span);
+    large_release(span);
     heap_poke_keeper();
 }
 

@@ -46,7 +46,8 @@ push_chain(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t co
         if (atomic_cas_acq_rel(&span->remote, &word, next)) {
             unsigned c = span->size_class;
 
-            if (state == SPAN_POOLED && remote_count(next) >= atomic_load_relaxed(&span->pool_live)) {
+            if (state == SPAN_POOLED &&
+                remote_count(next) >= atomic_load_relaxed(&span->pool_live)) {
                 pool_release_if_free(heap, span, c);
             }
             return;

@@ -84,8 +84,8 @@ span_new_small(heap_t *heap, unsigned size_class)
         return NULL;
     }
     /* A heap's first span of a class may stay mostly empty; the ones after it fill up. */
-    slices = slices_alloc(sc->slices, SLICE_BYTES,
-                          hc->spans_taken == 0 ? SLICES_SPARSE : SLICES_DENSE);
+    slices =
+        slices_alloc(sc->slices, SLICE_BYTES, hc->spans_taken == 0 ? SLICES_SPARSE : SLICES_DENSE);
     if (slices.start == NULL) {
         span_record_free(span);
         return NULL;
@@ -105,7 +105,7 @@ span_new_small(heap_t *heap, unsigned size_class)
     atomic_store_relaxed(&span->linked, 0);
     span->capacity = sc->capacity;
     span->slice_count = sc->slices;
-    span->zero = slices.zero;
+    span->zero = slices.clean == slices.count;
     span->flags = 0;
     span->next = span->previous = NULL;
     atomic_store_relaxed(&span->remote, 0);

@@ -16,7 +16,8 @@
 
 #define EXIT_ROUNDS 2u
 
-TIDE_ALIGNED(HEAP_ALIGN) heap_t heap_empty = {
+TIDE_ALIGNED(HEAP_ALIGN)
+heap_t heap_empty = {
     .bins = {[0 ... TIDE_CLASS_COUNT - 1] = {.head = &list_end}},
 };
 TIDE_TLS uintptr_t heap_self_key;
@@ -25,9 +26,9 @@ uint32_t heap_trim_epoch;
 uint32_t heap_live_count;
 
 static lock_t heaps_lock;
-static heap_t *all_heaps;    /* lock(heaps) to write, acquire to read */
-static heap_t *orphans;      /* lock(heaps) */
-static heap_t *empty_heaps;  /* lock(heaps) */
+static heap_t *all_heaps;   /* lock(heaps) to write, acquire to read */
+static heap_t *orphans;     /* lock(heaps) */
+static heap_t *empty_heaps; /* lock(heaps) */
 static pthread_key_t exit_key;
 static uint32_t exit_key_made; /* atomic: 0, 1 while being made, 2 */
 
@@ -104,7 +105,7 @@ take_idle(void)
     return heap;
 }
 
-TIDE_COLD heap_t *
+heap_t *
 heap_attach(void)
 {
     heap_t *heap = heap_self();

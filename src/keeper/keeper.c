@@ -32,16 +32,16 @@ struct keeper_config keeper_config = {
 struct keeper_counters keeper_counters;
 
 static lock_t pass_lock;
-static struct peak_state peak;      /* lock(pass) */
-static uint64_t last_pass_ms;       /* atomic(relaxed) */
-static uint64_t last_purged_tick;   /* lock(pass) */
-static uint64_t last_purged_level;  /* lock(pass): used bytes when memory was last released */
-static uint64_t seen_work;          /* lock(pass): slices allocated and freed at the last pass */
-static uint32_t thread_state;       /* atomic: enum keeper_thread */
-static uint32_t stop_asked;         /* atomic: the thread is to return */
-static uint32_t wake_word;          /* atomic: futex; 1 while the thread sleeps without end */
+static struct peak_state peak;     /* lock(pass) */
+static uint64_t last_pass_ms;      /* atomic(relaxed) */
+static uint64_t last_purged_tick;  /* lock(pass) */
+static uint64_t last_purged_level; /* lock(pass): used bytes when memory was last released */
+static uint64_t seen_work;         /* lock(pass): slices allocated and freed at the last pass */
+static uint32_t thread_state;      /* atomic: enum keeper_thread */
+static uint32_t stop_asked;        /* atomic: the thread is to return */
+static uint32_t wake_word;         /* atomic: futex; 1 while the thread sleeps without end */
 
-static uint64_t work_at_fork;       /* init in a child: slices_moved() of its parent */
+static uint64_t work_at_fork; /* init in a child: slices_moved() of its parent */
 
 /* Slices taken and given so far: what the arena has been asked to do. */
 static uint64_t

@@ -11,13 +11,13 @@
 #include "base/compiler.h"
 
 struct keeper_config {
-    bool background;         /* init: a thread may be started */
-    bool purge;              /* runtime: give memory back at all */
-    bool hole_purge;         /* runtime: also os pages between live blocks */
-    uint32_t interval_ms;    /* runtime: */
-    uint32_t window_ms;      /* runtime: the recent-peak window */
-    size_t threshold_bytes;  /* init: used bytes at which the thread is started */
-    size_t spare_bytes;      /* runtime: free memory never worth returning */
+    bool background;        /* init: a thread may be started */
+    bool purge;             /* runtime: give memory back at all */
+    bool hole_purge;        /* runtime: also os pages between live blocks */
+    uint32_t interval_ms;   /* runtime: */
+    uint32_t window_ms;     /* runtime: the recent-peak window */
+    size_t threshold_bytes; /* init: used bytes at which the thread is started */
+    size_t spare_bytes;     /* runtime: free memory never worth returning */
 };
 
 /* Counters: written under the pass lock, relaxed to read. */

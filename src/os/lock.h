@@ -17,11 +17,11 @@
 enum lock_rank {
     LOCK_RANK_KEEPER = 1, /* one pass at a time */
     LOCK_RANK_INIT,
-    LOCK_RANK_HEAPS,      /* the list of heaps, orphans */
-    LOCK_RANK_FALLBACK,   /* the heap of threads that have none any more */
-    LOCK_RANK_POOL,       /* one per size class */
-    LOCK_RANK_ARENA,      /* chunks, slices, frontier */
-    LOCK_RANK_META,       /* span records and other metadata */
+    LOCK_RANK_HEAPS,    /* the list of heaps, orphans */
+    LOCK_RANK_FALLBACK, /* the heap of threads that have none any more */
+    LOCK_RANK_POOL,     /* one per size class */
+    LOCK_RANK_ARENA,    /* chunks, slices, frontier */
+    LOCK_RANK_META,     /* span records and other metadata */
 };
 
 typedef struct lock {

@@ -19,21 +19,21 @@
 /* What the running kernel was found to offer. `init:` filled by os_init, refined when a call is
  * refused (a seccomp filter): then the bit is cleared and the fallback is used from there on. */
 enum os_feature {
-    OS_FEATURE_POPULATE_WRITE = 1u << 1,  /* 5.14 */
+    OS_FEATURE_POPULATE_WRITE = 1u << 1,   /* 5.14 */
     OS_FEATURE_MREMAP_DONTUNMAP = 1u << 2, /* 5.7 */
-    OS_FEATURE_THP = 1u << 3,             /* transparent huge pages are not `never` */
-    OS_FEATURE_THP_ALWAYS = 1u << 4,      /* ... and `always`: one touched byte may cost 2 MiB */
-    OS_FEATURE_DONTNEED = 1u << 5,        /* madvise(MADV_DONTNEED) is permitted */
-    OS_FEATURE_VMA_NAMES = 1u << 6,       /* 5.17 with CONFIG_ANON_VMA_NAME */
-    OS_FEATURE_THREADS = 1u << 7,         /* a background thread could be started (or not tried) */
+    OS_FEATURE_THP = 1u << 3,              /* transparent huge pages are not `never` */
+    OS_FEATURE_THP_ALWAYS = 1u << 4,       /* ... and `always`: one touched byte may cost 2 MiB */
+    OS_FEATURE_DONTNEED = 1u << 5,         /* madvise(MADV_DONTNEED) is permitted */
+    OS_FEATURE_VMA_NAMES = 1u << 6,        /* 5.17 with CONFIG_ANON_VMA_NAME */
+    OS_FEATURE_THREADS = 1u << 7,          /* a background thread could be started (or not tried) */
 };
 
 struct os_info {
-    uint32_t features;        /* owner-w/any-r: enum os_feature */
-    uint32_t overcommit;      /* init: vm.overcommit_memory, 0 when unknown */
-    size_t address_limit;     /* init: RLIMIT_AS in bytes, SIZE_MAX when unlimited */
-    size_t huge_page;         /* init: bytes of a transparent huge page; 0 without THP */
-    uint32_t cpus;            /* init: CPUs in the affinity mask (not the host's count) */
+    uint32_t features;    /* owner-w/any-r: enum os_feature */
+    uint32_t overcommit;  /* init: vm.overcommit_memory, 0 when unknown */
+    size_t address_limit; /* init: RLIMIT_AS in bytes, SIZE_MAX when unlimited */
+    size_t huge_page;     /* init: bytes of a transparent huge page; 0 without THP */
+    uint32_t cpus;        /* init: CPUs in the affinity mask (not the host's count) */
 };
 
 extern struct os_info os_info;
@@ -80,9 +80,9 @@ size_t os_resident_range(const void *address, size_t size);
 /* VmRSS in bytes, 0 without /proc. (slow) */
 size_t os_rss_bytes(void);
 
-uint64_t os_now_ns(void);       /* CLOCK_MONOTONIC */
-uint64_t os_random(void);       /* from the auxiliary vector; constant over the process's life */
-int os_pid(void);               /* uncached */
+uint64_t os_now_ns(void); /* CLOCK_MONOTONIC */
+uint64_t os_random(void); /* from the auxiliary vector; constant over the process's life */
+int os_pid(void);         /* uncached */
 int os_tid(void);
 
 /* Waits while *word == expected, at most timeout_ns (0: for ever). Spurious returns allowed. */

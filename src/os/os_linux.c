@@ -126,8 +126,8 @@ os_init(void)
     char text[16];
 
     /* Assumed until a call is refused: asking in advance would cost every tiny process a call. */
-    os_info.features = OS_FEATURE_POPULATE_WRITE | OS_FEATURE_MREMAP_DONTUNMAP | OS_FEATURE_DONTNEED | OS_FEATURE_VMA_NAMES |
-                       OS_FEATURE_THREADS;
+    os_info.features = OS_FEATURE_POPULATE_WRITE | OS_FEATURE_MREMAP_DONTUNMAP |
+                       OS_FEATURE_DONTNEED | OS_FEATURE_VMA_NAMES | OS_FEATURE_THREADS;
     os_info.cpus = count_cpus();
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
         os_info.address_limit = (size_t)limit.rlim_cur;
@@ -270,9 +270,9 @@ os_renew(void *address, size_t size)
     int saved_errno = errno;
     int error = injected_fault("renew");
 
-    if (error == 0 && mmap(address, size, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-                           0) == MAP_FAILED) {
+    if (error == 0 &&
+        mmap(address, size, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
         error = take_error(saved_errno);
     }
     return error;

@@ -161,7 +161,7 @@ main(int argc, char **argv)
 {
     int slow = getenv("TIDE_SANITIZER") != NULL && getenv("TIDE_SANITIZER")[0] != 0;
     int threads = argc > 1 ? atoi(argv[1]) : 4;
-    rounds = argc > 2 ? atoi(argv[2]) : slow ? 40 : 150;
+    rounds = argc > 2 ? atoi(argv[2]) : slow ? 15 : 50;
     seed =
         argc > 3 ? strtoull(argv[3], NULL, 0) : (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid();
     if (threads < 1 || threads > MAX_THREADS) {

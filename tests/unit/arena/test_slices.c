@@ -159,7 +159,8 @@ static void
 touch(const struct slices *s, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
-        memset(s->start + (i << SLICE_SHIFT) + (i * 5 % (SLICE_BYTES / OS_PAGE)) * OS_PAGE, 0x5a, 16);
+        memset(s->start + (i << SLICE_SHIFT) + (i * 5 % (SLICE_BYTES / OS_PAGE)) * OS_PAGE, 0x5a,
+               16);
     }
 }
 
@@ -179,7 +180,8 @@ test_runs_of_every_length_and_alignment(void **state)
     (void)state;
     model_begin();
     for (size_t align = SLICE_BYTES; align <= CHUNK_BYTES; align *= 2) {
-        for (size_t count = 1; count <= 3 * CHUNK_SLICES; count += count < CHUNK_SLICES + 2 ? 1 : 13) {
+        for (size_t count = 1; count <= 3 * CHUNK_SLICES;
+             count += count < CHUNK_SLICES + 2 ? 1 : 13) {
             struct slices a = take(count, align, SLICES_SPARSE);
             struct slices b = take(count, align, SLICES_DENSE);
 
@@ -213,11 +215,8 @@ test_impossible_wishes_are_refused(void **state)
         size_t count;
         size_t align;
     } wishes[] = {
-        {(size_t)1 << 31, SLICE_BYTES},
-        {(size_t)1 << 40, SLICE_BYTES},
-        {1, (size_t)1 << 60},
-        {1, (size_t)1 << 63},
-        {(size_t)1 << 30, (size_t)1 << 45},
+        {(size_t)1 << 31, SLICE_BYTES}, {(size_t)1 << 40, SLICE_BYTES},     {1, (size_t)1 << 60},
+        {1, (size_t)1 << 63},           {(size_t)1 << 30, (size_t)1 << 45},
     };
 
     (void)state;

@@ -6,7 +6,7 @@
 
 typedef __typeof__(run_mask(0, 1)) word_t; /* a bit for each slice of a chunk */
 #define BITS ((unsigned)sizeof(word_t) * 8)
-#define ONES ((word_t)~(word_t)0)
+#define ONES ((word_t) ~(word_t)0)
 
 static word_t
 slow_run_starts(word_t mask, unsigned n)

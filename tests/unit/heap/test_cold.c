@@ -91,8 +91,7 @@ test_holes_go_and_every_live_byte_stays(void **state)
             require_ge(purged, before - span_resident(span));
             require_eq(arena_counters.hole_purged_bytes - counted, purged);
             for (uint32_t i = 0; i < n; i++) {
-                require(held[i].p == NULL ||
-                        unit_is_filled(held[i].p, held[i].mark, held[i].size));
+                require(held[i].p == NULL || unit_is_filled(held[i].p, held[i].mark, held[i].size));
             }
             audit(held, n);
             free_blocks(held, n);

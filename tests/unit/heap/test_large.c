@@ -63,10 +63,10 @@ free_neighbour(void *neighbour)
 static void
 test_sizes_are_of_os_pages(void **state)
 {
-    static const size_t sizes[] = {TIDE_SMALL_MAX + 1, 40000,        64 * KIB,     64 * KIB + 1,
-                                   100000,             256 * KIB,    MIB - 1,      MIB,
-                                   MIB + 1,            2 * MIB,      2 * MIB + 1,  7 * MIB + 4095,
-                                   64 * MIB,           (size_t)1 << 32};
+    static const size_t sizes[] = {
+        TIDE_SMALL_MAX + 1, 40000,          64 * KIB, 64 * KIB + 1,   100000,
+        256 * KIB,          MIB - 1,        MIB,      MIB + 1,        2 * MIB,
+        2 * MIB + 1,        7 * MIB + 4095, 64 * MIB, (size_t)1 << 32};
 
     (void)state;
     for (size_t i = 0; i < TIDE_ARRAY_LEN(sizes); i++) {
@@ -79,8 +79,7 @@ test_sizes_are_of_os_pages(void **state)
         require(span->start == p);
         require(unit_owner(span) == NULL);
         require_eq(tide_malloc_usable_size(p), align_up(sizes[i], OS_PAGE));
-        require_eq(arena_counters.used_slices - used,
-                   (sizes[i] + SLICE_BYTES - 1) >> SLICE_SHIFT);
+        require_eq(arena_counters.used_slices - used, (sizes[i] + SLICE_BYTES - 1) >> SLICE_SHIFT);
         p[0] = p[tide_malloc_usable_size(p) - 1] = 1; /* all of it may be used */
         require(space_span_of(p + sizes[i] - 1) == span);
         tide_free(unit_hide(p));

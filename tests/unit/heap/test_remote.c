@@ -250,8 +250,8 @@ test_a_chain_keeps_every_block_in_any_state_it_meets(void **state)
     (void)state;
     /* Sent while the span is owned, full, pooled and cold in turn. */
     for (int state_wanted = SPAN_OWNED; state_wanted <= SPAN_COLD; state_wanted++) {
-        uint32_t live = (uint32_t)(state_wanted == SPAN_POOLED || state_wanted == SPAN_COLD ? n / 2
-                                                                                            : n);
+        uint32_t live =
+            (uint32_t)(state_wanted == SPAN_POOLED || state_wanted == SPAN_COLD ? n / 2 : n);
         span = make_span(c, held, live);
         atomic_store_relaxed(&span->owner, heap_key(heap_new()));
         require_eq(unit_actor_start(&actor), 0);

@@ -71,21 +71,25 @@ test_lines_word_for_word(void **state)
     require_line((struct report){"realloc", REPORT_INTERIOR, at(0x7000061), &small, false, 0},
                  "tidemalloc: realloc: interior pointer: pointer 0x7000061 (size class 48, block 2 "
                  "of the span at 0x7000000, 1 bytes into it)\n");
-    require_line((struct report){"free", REPORT_INTERIOR, at(0x8001000), &large, false, 0},
-                 "tidemalloc: free: interior pointer: pointer 0x8001000 (large block of 65536 bytes "
-                 "at 0x8000000)\n");
+    require_line(
+        (struct report){"free", REPORT_INTERIOR, at(0x8001000), &large, false, 0},
+        "tidemalloc: free: interior pointer: pointer 0x8001000 (large block of 65536 bytes "
+        "at 0x8000000)\n");
     require_line((struct report){"free", REPORT_FOREIGN, at(0x10), NULL, false, 0},
                  "tidemalloc: free: foreign pointer: pointer 0x10 (outside every arena and not of "
                  "the C library's heap)\n");
-    require_line((struct report){"free", REPORT_NOT_ALLOCATED, at(0x20), &span_none, false, 0},
-                 "tidemalloc: free: not allocated: pointer 0x20 (arena memory that no block was ever "
-                 "in)\n");
-    require_line((struct report){"free", REPORT_DOUBLE_FREE, at(0x30), &span_gone, false, 0},
-                 "tidemalloc: free: double free: pointer 0x30 (its span was released; all its blocks "
-                 "were freed before)\n");
-    require_line((struct report){"malloc", REPORT_CORRUPTED, at(0x7000000), &small, false, 0},
-                 "tidemalloc: malloc: corrupted free list: pointer 0x7000000 (size class 48, block 0 "
-                 "of the span at 0x7000000)\n");
+    require_line(
+        (struct report){"free", REPORT_NOT_ALLOCATED, at(0x20), &span_none, false, 0},
+        "tidemalloc: free: not allocated: pointer 0x20 (arena memory that no block was ever "
+        "in)\n");
+    require_line(
+        (struct report){"free", REPORT_DOUBLE_FREE, at(0x30), &span_gone, false, 0},
+        "tidemalloc: free: double free: pointer 0x30 (its span was released; all its blocks "
+        "were freed before)\n");
+    require_line(
+        (struct report){"malloc", REPORT_CORRUPTED, at(0x7000000), &small, false, 0},
+        "tidemalloc: malloc: corrupted free list: pointer 0x7000000 (size class 48, block 0 "
+        "of the span at 0x7000000)\n");
     require_line((struct report){"free_sized", REPORT_WRONG_SIZE, at(0x7000000), &small, false, 0},
                  "tidemalloc: free_sized: wrong size: pointer 0x7000000 (size class 48, block 0 of "
                  "the span at 0x7000000)\n");

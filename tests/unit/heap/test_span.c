@@ -62,7 +62,8 @@ test_blocks_are_linked_a_page_at_a_time(void **state)
             linked += got;
             require_eq(span_linked(span), linked);
             if (span->zero) { /* no page but those of the blocks' first bytes */
-                require_le(span_resident(span), align_up((size_t)linked * span->block_size, OS_PAGE));
+                require_le(span_resident(span),
+                           align_up((size_t)linked * span->block_size, OS_PAGE));
             }
         }
         require_eq(linked, span->capacity);

@@ -60,10 +60,10 @@ test_a_burst_is_kept_for_a_window_and_then_let_go(void **state)
         /* now, peak, used, retained, keep, release */
         {1000, 10, 10, 0, 0, 0},
         {1100, 100, 100, 0, 0, 0},
-        {1200, 100, 20, 80, 80, 0},   /* just freed: wanted again soon, perhaps */
+        {1200, 100, 20, 80, 80, 0}, /* just freed: wanted again soon, perhaps */
         {1500, 20, 20, 80, 80, 0},
-        {1900, 20, 20, 80, 80, 0},    /* the peak was at 1200, 700 ms ago */
-        {2000, 20, 20, 80, 1, 79},    /* a window ago: gone but for the spare */
+        {1900, 20, 20, 80, 80, 0}, /* the peak was at 1200, 700 ms ago */
+        {2000, 20, 20, 80, 1, 79}, /* a window ago: gone but for the spare */
         {2100, 20, 20, 1, 1, 0},
     };
 
@@ -89,8 +89,8 @@ static void
 test_waves_shorter_than_the_window_keep_their_memory(void **state)
 {
     static const struct step steps[] = {
-        {1000, 50, 50, 0, 0, 0},   {1300, 50, 10, 40, 40, 0},  {1600, 50, 50, 0, 0, 0},
-        {1900, 50, 10, 40, 40, 0}, {2200, 50, 50, 0, 0, 0},    {2500, 50, 10, 40, 40, 0},
+        {1000, 50, 50, 0, 0, 0},   {1300, 50, 10, 40, 40, 0}, {1600, 50, 50, 0, 0, 0},
+        {1900, 50, 10, 40, 40, 0}, {2200, 50, 50, 0, 0, 0},   {2500, 50, 10, 40, 40, 0},
         {3400, 10, 10, 40, 1, 39}, /* the waves have ended */
     };
 
@@ -102,9 +102,9 @@ static void
 test_a_falling_level_is_followed_step_by_step(void **state)
 {
     static const struct step steps[] = {
-        {100, 80, 80, 0, 0, 0},    {200, 60, 60, 20, 20, 0}, {300, 40, 40, 40, 40, 0},
-        {400, 20, 20, 60, 60, 0},  {900, 20, 20, 60, 40, 20}, /* 80 forgotten, 60 not */
-        {1000, 20, 20, 40, 20, 20},                           /* 60 forgotten */
+        {100, 80, 80, 0, 0, 0},     {200, 60, 60, 20, 20, 0},  {300, 40, 40, 40, 40, 0},
+        {400, 20, 20, 60, 60, 0},   {900, 20, 20, 60, 40, 20}, /* 80 forgotten, 60 not */
+        {1000, 20, 20, 40, 20, 20},                            /* 60 forgotten */
         {1100, 20, 20, 20, 1, 19},
     };
 
@@ -193,9 +193,8 @@ random_history(struct unit_random *r, struct step *steps, size_t n)
 
     for (size_t i = 0; i < n; i++) {
         now += 1 + unit_below(r, 200);
-        steps[i] = (struct step){.now_ms = now,
-                                 .used = unit_below(r, 100),
-                                 .retained = unit_below(r, 100)};
+        steps[i] = (struct step){
+            .now_ms = now, .used = unit_below(r, 100), .retained = unit_below(r, 100)};
         steps[i].peak = steps[i].used + unit_below(r, 50);
     }
 }
@@ -254,7 +253,8 @@ test_same_history_same_advice(void **state)
 static void
 test_advice_changes_nothing(void **state)
 {
-    struct tide_record record = {.now_ms = 7, .used_bytes = 1, .peak_bytes = 9, .retained_bytes = 5};
+    struct tide_record record = {
+        .now_ms = 7, .used_bytes = 1, .peak_bytes = 9, .retained_bytes = 5};
     struct peak_state before;
     struct peak_state after;
 
