@@ -39,7 +39,7 @@ large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t to
     span->own = &list_end;
     span->left = 0;
     span->block_size = 0;
-    span->size_class = 0;
+    atomic_store_relaxed(&span->size_class, (uint8_t)0);
     span->live_floor = 0;
     atomic_store_relaxed(&span->linked, 0);
     span->kind = SPAN_LARGE;
@@ -48,7 +48,7 @@ large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t to
     span->bytes = bytes;
     span->capacity = 1;
     span->slice_count = (uint32_t)slices;
-    span->touched_slices = (uint32_t)touched;
+    atomic_store_relaxed(&span->touched_slices, (uint32_t)touched);
     span->flags = 0;
     span->next = span->previous = NULL;
     atomic_store_relaxed(&span->remote, 0);

@@ -19,6 +19,8 @@ static void
 push_chain(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t count)
 {
     uint64_t word = atomic_load_relaxed(&span->remote);
+    /* Read while our blocks still keep the span what it is. */
+    unsigned c = atomic_load_relaxed(&span->size_class);
 
     for (;;) {
         enum span_state state = remote_state(word);
@@ -44,8 +46,6 @@ push_chain(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t co
         next = remote_word(state, span, head, remote_count(word) + count);
         /* Release pairs with the acquire in span_take_remote; acquire makes pool_live ours. */
         if (atomic_cas_acq_rel(&span->remote, &word, next)) {
-            unsigned c = span->size_class;
-
             if (state == SPAN_POOLED &&
                 remote_count(next) >= atomic_load_relaxed(&span->pool_live)) {
                 pool_release_if_free(heap, span, c);

@@ -98,7 +98,7 @@ span_new_small(heap_t *heap, unsigned size_class)
     span->left = 0;
     span->block_size = sc->size;
     span->live_floor = 0;
-    span->size_class = (uint8_t)size_class;
+    atomic_store_relaxed(&span->size_class, (uint8_t)size_class);
     span->kind = SPAN_SMALL;
     span->bitmap = NULL;
     span->bitmap_count = 0;
