@@ -9,12 +9,16 @@
 #include "heap/alloc.h"
 #include "heap/free.h"
 #include "os/os.h"
+#include "tidemalloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #ifndef TIDE_NO_OVERRIDE
+
+/* A program that only says new must get our malloc too when it links the archive by name. */
+__attribute__((used)) static void *(*const with_malloc)(size_t) = tide_malloc;
 
 typedef void new_handler_fn(void);
 
@@ -98,15 +102,32 @@ new_nothrow_slow(size_t size, size_t align)
     return plain == NULL ? NULL : plain(size, &tag);
 }
 
+TIDE_NOINLINE static void *
+new_plain_slow(size_t size)
+{
+    void *p = heap_alloc_slow(size);
+
+    return likely(p != NULL) ? p : new_slow(size, 16);
+}
+
+TIDE_NOINLINE static void *
+new_plain_nothrow_slow(size_t size)
+{
+    void *p = heap_alloc_slow(size);
+
+    return likely(p != NULL) ? p : new_nothrow_slow(size, 16);
+}
+
+/* The slow sides are tail calls: the size needs no register saved across the pop. */
 TIDE_HOT void *
 new_plain(size_t size, bool may_throw)
 {
-    void *p = heap_alloc(size);
+    void *p = heap_try_pop(size);
 
     if (likely(p != NULL)) {
         return p;
     }
-    return may_throw ? new_slow(size, 16) : new_nothrow_slow(size, 16);
+    return may_throw ? new_plain_slow(size) : new_plain_nothrow_slow(size);
 }
 
 static void *

@@ -15,27 +15,33 @@
 
 #include "heap/heap.h"
 
-void *heap_alloc_large(size_t size);
-
+/* The pop; NULL when it takes the slow path. */
 TIDE_HOT void *
-heap_alloc(size_t size)
+heap_try_pop(size_t size)
 {
-    heap_t *heap = heap_self();
     bin_t *bin;
     block_t *block;
 
     if (unlikely(size > TIDE_SMALL_MAX)) {
-        return heap_alloc_large(size);
+        return NULL;
     }
-    bin = (bin_t *)((char *)heap->bins + 8 * size_class_twice_of(size));
+    bin = (bin_t *)((char *)heap_self()->bins + 8 * size_class_twice_of(size));
     block = bin->head;
     if (unlikely(!block_is_linked(block))) {
-        return heap_alloc_slow(size);
+        return NULL;
     }
     bin->head = block->next;
     bin->left++;
     block->guard = 0;
     return block;
+}
+
+TIDE_HOT void *
+heap_alloc(size_t size)
+{
+    void *p = heap_try_pop(size);
+
+    return likely(p != NULL) ? p : heap_alloc_slow(size);
 }
 
 #endif

@@ -108,6 +108,7 @@ void remote_flush(heap_t *heap);
 /* --- refill.c, free.c: the slow sides ----------------------------------------------------------- */
 
 void *heap_alloc_slow(size_t size);
+void *heap_alloc_large(size_t size);
 void heap_free_slow(void *p, span_t *span);
 /* The block answers the free test of the list it should be on: it is free already. */
 void heap_free_twice(void *p, const span_t *span);

@@ -150,16 +150,19 @@ test_bool_words(void **state)
 
     (void)state;
     for (size_t i = 0; i < 8; i++) {
-        tide_opt.lifo = i >= 4;
-        snprintf(conf, sizeof conf, "lifo:%s", words[i]);
+        tide_opt.background = i >= 4;
+        snprintf(conf, sizeof conf, "background:%s", words[i]);
         assert_int_equal(parse(conf), 0);
-        assert_int_equal(tide_opt.lifo, i < 4);
+        assert_int_equal(tide_opt.background, i < 4);
     }
-    expect_refused("lifo:maybe", "tidemalloc: TIDE_CONF: lifo: 'maybe' is not true or false "
-                                 "(kept false)\n");
-    expect_refused("lifo:", "tidemalloc: TIDE_CONF: lifo: '' is not true or false (kept false)\n");
-    expect_refused("lifo:TRUE", "tidemalloc: TIDE_CONF: lifo: 'TRUE' is not true or false "
-                                "(kept false)\n");
+    expect_refused("background:maybe",
+                   "tidemalloc: TIDE_CONF: background: 'maybe' is not true or false "
+                   "(kept false)\n");
+    expect_refused("background:",
+                   "tidemalloc: TIDE_CONF: background: '' is not true or false (kept false)\n");
+    expect_refused("background:TRUE",
+                   "tidemalloc: TIDE_CONF: background: 'TRUE' is not true or false "
+                   "(kept false)\n");
 }
 
 static void
@@ -270,8 +273,9 @@ test_unknown_option_is_named(void **state)
     expect_refused("lifoo:1", "tidemalloc: TIDE_CONF: lifoo: no such option (ignored)\n");
     expect_refused(":1", "tidemalloc: TIDE_CONF: : no such option (ignored)\n");
     expect_refused("a\x01\xff%s:1", "tidemalloc: TIDE_CONF: a??%s: no such option (ignored)\n");
-    expect_refused("lifo", "tidemalloc: TIDE_CONF: lifo: no value given, write key:value "
-                           "(kept true)\n");
+    expect_refused("background",
+                   "tidemalloc: TIDE_CONF: background: no value given, write key:value "
+                   "(kept true)\n");
 }
 
 static void
@@ -293,11 +297,11 @@ test_blanks_commas_and_comments(void **state)
     (void)state;
     assert_int_equal(parse(""), 0);
     assert_int_equal(parse(",,\n\n , \t\r\n"), 0);
-    assert_int_equal(parse("# all comment, lifo:false"), 0);
-    assert_true(tide_opt.lifo);
+    assert_int_equal(parse("# all comment, background:false"), 0);
+    assert_true(tide_opt.background);
     assert_int_equal(
-        parse("  lifo :\tfalse  # bad:entry, worse\npurge:off\r\n#x\n  hole_purge:off"), 0);
-    assert_false(tide_opt.lifo);
+        parse("  background :\tfalse  # bad:entry, worse\npurge:off\r\n#x\n  hole_purge:off"), 0);
+    assert_false(tide_opt.background);
     assert_int_equal(tide_opt.purge, TIDE_PURGE_OFF);
     assert_false(tide_opt.hole_purge);
     assert_string_equal(messages, "");
@@ -307,8 +311,8 @@ static void
 test_good_entries_hold_beside_bad_ones(void **state)
 {
     (void)state;
-    assert_int_equal(parse("bad:1,lifo:false,reserve:x,purge:off"), 2);
-    assert_false(tide_opt.lifo);
+    assert_int_equal(parse("bad:1,background:false,reserve:x,purge:off"), 2);
+    assert_false(tide_opt.background);
     assert_int_equal(tide_opt.purge, TIDE_PURGE_OFF);
 }
 
@@ -387,17 +391,17 @@ static void
 test_environment_is_read_and_errno_kept(void **state)
 {
     (void)state;
-    setenv("TIDE_CONFX", "lifo:true", 1);
-    setenv("TIDE_CONF", "lifo:false,purge_window_ms:3", 1);
+    setenv("TIDE_CONFX", "background:true", 1);
+    setenv("TIDE_CONF", "background:false,purge_window_ms:3", 1);
     errno = E2BIG;
     options_init();
     assert_int_equal(errno, E2BIG);
-    assert_false(tide_opt.lifo);
+    assert_false(tide_opt.background);
     assert_int_equal(tide_opt.purge_window_ms, 3);
     unsetenv("TIDE_CONF");
     tide_opt = at_start;
     options_init();
-    assert_true(tide_opt.lifo);
+    assert_true(tide_opt.background);
 }
 
 /* In the child: the environment that exec left, read from /proc since environ is not there. */
@@ -424,7 +428,7 @@ test_environ_not_yet_there(void **state)
     assert_true(child >= 0);
     if (child == 0) {
         char *argv[] = {(char *)program, "without-environ", NULL};
-        char *envp[] = {"TIDE_CONFIG=lifo:true", "ATIDE_CONF=lifo:true",
+        char *envp[] = {"TIDE_CONFIG=background:true", "ATIDE_CONF=background:true",
                         "TIDE_CONF=purge_window_ms:77,hole_purge:true", "ZTIDE_CONF=x", NULL};
 
         execve(program, argv, envp);
@@ -444,7 +448,7 @@ test_help_names_every_option(void **state)
     char line[64];
 
     (void)state;
-    tide_opt.lifo = false;
+    tide_opt.background = false;
     fmt_init_buffer(&out, text, sizeof text);
     options_write_help(&out);
     assert_false(fmt_is_truncated(&out));
@@ -453,7 +457,7 @@ test_help_names_every_option(void **state)
         assert_non_null(strstr(text, line));
         assert_non_null(strstr(text, rows[i].brief));
     }
-    assert_non_null(strstr(text, "  lifo:true   now false\n"));
+    assert_non_null(strstr(text, "  background:true   now false\n"));
     assert_non_null(strstr(text, "(bytes, 64M to 64T)"));
 }
 
@@ -483,10 +487,10 @@ test_changed_lists_differences_only(void **state)
     fmt_t out;
 
     (void)state;
-    parse("lifo:false,stats:x.%p,huge_threshold:1M");
+    parse("background:false,stats:x.%p,huge_threshold:1M");
     fmt_init_buffer(&out, text, sizeof text);
     options_write_changed(&out);
-    assert_string_equal(text, "stats:x.%p,huge_threshold:1M,lifo:false");
+    assert_string_equal(text, "stats:x.%p,huge_threshold:1M,background:false");
 }
 
 int
