@@ -9,7 +9,8 @@
  *   block    what the user gets
  *   heap     one thread's view: a bin per size class, its current span, spans with room
  *   bin      the blocks a heap hands out next for one class (the heap's only hot data)
- *   lent     a full span: its owner's frees go to the bin, another thread's first free takes it over
+ *   lent     a full span: its owner's frees go to the bin, another thread's first free takes it
+ *   over
  *   pool     per class, the spans that belong to nobody and have room; anyone may claim one
  *   keeper   the background thread
  *   lane     predicted lifetime class; one lane, `default`, so far
@@ -49,8 +50,9 @@ extern TIDE_HIDDEN block_t list_end; /* const: both words 0 */
 typedef struct heap heap_t;
 
 /*
- * A heap's key is its distance from heap_empty, a multiple of HEAP_ALIGN: the zeroed TLS of a thread
- * that has not allocated (or whose TLS image ld.so has not even copied yet) names the empty heap.
+ * A heap's key is its distance from heap_empty, a multiple of HEAP_ALIGN: the zeroed TLS of a
+ * thread that has not allocated (or whose TLS image ld.so has not even copied yet) names the empty
+ * heap.
  *
  * A span's owner word is that key plus the offset of its class's bin in the heap: one load tells
  * free whether the span is the calling thread's and where the block goes. The two cannot be two

@@ -130,15 +130,16 @@ bool slices_extend(char *start, size_t count, size_t more, bool *zero);
 void space_map_span(span_t *span, char *start, size_t count);
 
 /* After `count` clean slices were taken: gives back as many dirty ones if there are more than
- * 12 MiB and a sixteenth of what is in use, so that large blocks that did not fit into free memory do not
- * come on top of it. On the calling thread. */
+ * 12 MiB and a sixteenth of what is in use, so that large blocks that did not fit into free memory
+ * do not come on top of it. On the calling thread. */
 void arena_make_up_for(size_t count);
 
 /* Gives back pages of free slices in chunks not freed into since `before_tick`, at most
  * max_bytes. Bytes given back. Takes and drops lock(arena) around every madvise. */
 size_t arena_purge_free(size_t max_bytes, uint32_t before_tick);
 
-/* Takes the slices of `mask` of a chunk out of circulation while they are purged; puts them back. */
+/* Takes the slices of `mask` of a chunk out of circulation while they are purged; puts them back.
+ * */
 void chunk_withdraw_locked(size_t index, uint64_t mask);
 void chunk_restore_locked(size_t index, uint64_t mask, bool clean);
 

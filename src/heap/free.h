@@ -8,8 +8,9 @@
  *     heap_free_look     the span's countdown ran out: it is (nearly) empty
  *     heap_bin_look      the bin's countdown ran out: it may be too long
  *
- * Blocks of the current span and of full spans that are still ours go to the bin and are the next to
- * be handed out; blocks of spans that have room go to their span, so that emptiness is seen at once.
+ * Blocks of the current span and of full spans that are still ours go to the bin and are the next
+ * to be handed out; blocks of spans that have room go to their span, so that emptiness is seen at
+ * once.
  */
 #ifndef TIDE_HEAP_FREE_H
 #define TIDE_HEAP_FREE_H

@@ -98,14 +98,16 @@ void pool_counts(unsigned size_class, uint64_t *spans, uint64_t *live);
 void pool_locks_acquire(void);
 void pool_locks_release(bool in_child);
 
-/* --- remote.c ---------------------------------------------------------------------------------- */
+/* --- remote.c ----------------------------------------------------------------------------------
+ * */
 
 /* Frees a block of a small span that is not the caller's. heap may be NULL. */
 void remote_free(heap_t *heap, span_t *span, block_t *block);
 /* Sends everything that waits in the heap's ring. */
 void remote_flush(heap_t *heap);
 
-/* --- refill.c, free.c: the slow sides ----------------------------------------------------------- */
+/* --- refill.c, free.c: the slow sides -----------------------------------------------------------
+ * */
 
 void *heap_alloc_slow(size_t size);
 void *heap_alloc_large(size_t size);
@@ -133,7 +135,8 @@ void heap_look_around(heap_t *heap);
 /* Frees of pointers that no span is known for. Defined in api/foreign.c. */
 void foreign_free(void *p);
 
-/* --- large.c --------------------------------------------------------------------------------------- */
+/* --- large.c
+ * --------------------------------------------------------------------------------------- */
 
 /* zero: may be NULL; set when the block reads as zero. align is a power of two. */
 void *large_alloc(size_t size, size_t align, bool *zero);
@@ -143,7 +146,8 @@ void large_let_go_cache(heap_t *heap);
 /* In place, by moving pages, or NULL (then copy). */
 void *large_realloc(span_t *span, size_t size);
 
-/* --- cold.c ------------------------------------------------------------------------------------------ */
+/* --- cold.c
+ * ------------------------------------------------------------------------------------------ */
 
 /* Turns the span's free blocks into bits, gives back the os pages that hold no live block; bytes
  * given back. The caller works on the span alone. */
@@ -151,7 +155,8 @@ size_t span_cool(span_t *span, uint32_t *live);
 /* Cools pooled spans that nobody touched since the tick, up to max_bytes; bytes given back. */
 size_t heap_purge_holes(uint32_t before_tick, size_t max_bytes);
 
-/* --- whole-heap verbs used by api/ ------------------------------------------------------------------- */
+/* --- whole-heap verbs used by api/
+ * ------------------------------------------------------------------- */
 
 void *heap_alloc_any(size_t size);                   /* the hot path, out of line */
 void *heap_alloc_aligned(size_t size, size_t align); /* align: power of two */

@@ -2,9 +2,9 @@
 /*
  * The slow side of malloc: the bin is empty. Looked for in order of cost: what others freed in the
  * current span, its blocks never used so far, another span of this heap with room, a span from
- * the pool, a new span. A span that is used up is lent: its owner's frees still reach the bin without
- * an atomic, but the first other thread that frees in it takes it over, so memory follows need
- * and not each thread's past peak.
+ * the pool, a new span. A span that is used up is lent: its owner's frees still reach the bin
+ * without an atomic, but the first other thread that frees in it takes it over, so memory follows
+ * need and not each thread's past peak.
  */
 #include <errno.h>
 

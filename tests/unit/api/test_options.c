@@ -490,7 +490,7 @@ test_changed_lists_differences_only(void **state)
     parse("background:false,stats:x.%p,huge_threshold:1M");
     fmt_init_buffer(&out, text, sizeof text);
     options_write_changed(&out);
-    assert_string_equal(text, "stats:x.%p,huge_threshold:1M,background:false");
+    assert_string_equal(text, "stats:x.%p,background:false,huge_threshold:1M");
 }
 
 int
