@@ -138,8 +138,8 @@ void arena_make_up_for(size_t count);
  * max_bytes. Bytes given back. Takes and drops lock(arena) around every madvise. */
 size_t arena_purge_free(size_t max_bytes, uint32_t before_tick);
 
-/* Takes the slices of `mask` of a chunk out of circulation while they are purged; puts them back.
- * */
+/* Takes the slices of `mask` of a chunk out of circulation while they are purged; puts them
+ * back. */
 void chunk_withdraw_locked(size_t index, uint64_t mask);
 void chunk_restore_locked(size_t index, uint64_t mask, bool clean);
 

@@ -100,8 +100,8 @@ lay_out(char *start, size_t meta_size, size_t max_chunks)
     space.max_chunks = max_chunks;
 }
 
-/* What lies before the first and behind the last whole chunk: a later reservation continues there.
- * */
+/* What lies before the first and behind the last whole chunk: a later reservation continues
+ * there. */
 static void
 give_back_ends(char *start, size_t total, size_t slack)
 {

@@ -98,16 +98,14 @@ void pool_counts(unsigned size_class, uint64_t *spans, uint64_t *live);
 void pool_locks_acquire(void);
 void pool_locks_release(bool in_child);
 
-/* --- remote.c ----------------------------------------------------------------------------------
- * */
+/* --- remote.c --------------------------------------------------------------------------------- */
 
 /* Frees a block of a small span that is not the caller's. heap may be NULL. */
 void remote_free(heap_t *heap, span_t *span, block_t *block);
 /* Sends everything that waits in the heap's ring. */
 void remote_flush(heap_t *heap);
 
-/* --- refill.c, free.c: the slow sides -----------------------------------------------------------
- * */
+/* --- refill.c, free.c: the slow sides --------------------------------------------------------- */
 
 void *heap_alloc_slow(size_t size);
 void *heap_alloc_large(size_t size);
