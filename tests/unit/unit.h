@@ -48,6 +48,7 @@
 /* --- checks ----------------------------------------------------------------------------------- */
 
 static TIDE_UNUSED pid_t unit_pid; /* of the process that runs cmocka; its main thread may jump */
+static TIDE_UNUSED int unit_actors; /* alive: they use the stack of the test */
 
 /* cmocka leaves a failed test by longjmp: only its own thread may do that. */
 static TIDE_UNUSED void
@@ -60,7 +61,7 @@ unit_fail(const char *file, int line, const char *text, unsigned long long a, un
     } else {
         dprintf(STDERR_FILENO, "%s:%d: not so: %s\n", file, line, text);
     }
-    if (unit_pid != 0 && (unit_pid != getpid() || os_tid() != os_pid())) {
+    if (unit_pid != 0 && (unit_pid != getpid() || os_tid() != os_pid() || unit_actors > 0)) {
         _exit(UNIT_FAILED);
     }
     _fail(file, line);
@@ -137,7 +138,7 @@ unit_setup(void **state)
 {
     (void)state;
     unit_pid = getpid();
-    alarm(250); /* a test that hangs ends */
+    alarm(120); /* a test that hangs ends */
     if (tide_init_once() != 0) {
         return -1;
     }
@@ -160,9 +161,9 @@ unit_now_tick(void)
 static TIDE_UNUSED heap_t *
 unit_owner(const span_t *span)
 {
-    uintptr_t key = atomic_load_relaxed(&span->owner);
+    uintptr_t owner = atomic_load_relaxed(&span->owner);
 
-    return key == HEAP_NOBODY ? NULL : (heap_t *)((uintptr_t)&heap_empty + key);
+    return owner == OWNER_NOBODY ? NULL : (heap_t *)((uintptr_t)&heap_empty + OWNER_KEY(owner));
 }
 
 static TIDE_UNUSED enum span_state
@@ -244,11 +245,15 @@ unit_actor_main(void *arg)
 static TIDE_UNUSED int
 unit_actor_start(struct unit_actor *actor)
 {
+    int error;
+
     pthread_mutex_init(&actor->mutex, NULL);
     pthread_cond_init(&actor->changed, NULL);
     actor->run = NULL;
     actor->over = false;
-    return pthread_create(&actor->thread, NULL, unit_actor_main, actor);
+    error = pthread_create(&actor->thread, NULL, unit_actor_main, actor);
+    unit_actors += error == 0;
+    return error;
 }
 
 /* The actor runs it; returns when done. */
@@ -273,6 +278,7 @@ unit_actor_end(struct unit_actor *actor)
     pthread_cond_broadcast(&actor->changed);
     pthread_mutex_unlock(&actor->mutex);
     pthread_join(actor->thread, NULL);
+    unit_actors--;
 }
 
 /* One thread, from start to end. */

@@ -236,7 +236,7 @@ churn_main(void *arg)
         struct slices s = slices_alloc(count, SLICE_BYTES, SLICES_SPARSE);
         unsigned char mark = (unsigned char)(1 + unit_below(&r, 255));
 
-        if (s.start == NULL || (s.zero && !unit_is_filled(s.start, 0, OS_PAGE))) {
+        if (s.start == NULL || (s.clean == s.count && !unit_is_filled(s.start, 0, OS_PAGE))) {
             atomic_add_relaxed(&churn->failures, 1);
             break;
         }

@@ -131,7 +131,7 @@ take(size_t count, size_t align, enum slices_want want)
     require_eq(s.count, count);
     require_eq((uintptr_t)s.start % align, 0);
     dirty = model_take(s.start, count);
-    require_eq(s.zero, dirty == 0);
+    require_eq(s.clean, count - dirty);
     return s;
 }
 
@@ -152,7 +152,7 @@ give(char *start, size_t count, size_t dirty)
 static void
 give_back(const struct slices *s)
 {
-    give(s->start, s->count, s->zero ? 0 : s->count);
+    give(s->start, s->count, s->clean == s->count ? 0 : s->count);
 }
 
 /* One word per slice: enough to tell a page that should have been zero. */
@@ -253,12 +253,12 @@ test_memory_with_pages_goes_first(void **state)
     for (unsigned i = 0; i < 5; i++) {
         struct slices one = take(1, SLICE_BYTES, SLICES_SPARSE);
 
-        require(!one.zero);
+        require_eq(one.clean, 0);
         require(one.start >= s.start && one.start < s.start + 5 * SLICE_BYTES);
         require_eq(arena_counters.reused_dirty_slices, reused + i + 1);
     }
     filler[n] = take(1, SLICE_BYTES, SLICES_SPARSE);
-    require(filler[n].zero); /* none left */
+    require_eq(filler[n].clean, 1); /* none left */
     n++;
     give(s.start, 5, 5);
     while (n > 0) {
@@ -316,7 +316,7 @@ test_clean_runs_have_no_pages(void **state)
     for (size_t count = 1; count < 3 * CHUNK_SLICES; count += 31) {
         s = slices_alloc_clean(count, SLICES_SPARSE);
         require(s.start != NULL);
-        require(s.zero);
+        require_eq(s.clean, s.count);
         require_ge(s.count, count);
         require_eq(model_take(s.start, s.count), 0);
         require_zero(s.start, s.count);
@@ -425,21 +425,21 @@ random_alloc(struct unit_random *r, struct held *h)
     }
     if (unit_below(r, 8) == 0) {
         h->s = slices_alloc_clean(count, SLICES_SPARSE);
-        require(h->s.start != NULL && h->s.zero);
+        require(h->s.start != NULL && h->s.clean == h->s.count);
         require_ge(h->s.count, count);
         require_eq(model_take(h->s.start, h->s.count), 0);
     } else {
         h->s = take(count, align, unit_below(r, 2) == 0 ? SLICES_SPARSE : SLICES_DENSE);
         if (align == SLICE_BYTES && count <= dirty_run) {
-            require(!h->s.zero); /* it needs no page fault */
+            require_eq(h->s.clean, 0); /* it needs no page fault */
         }
     }
-    if (h->s.zero) {
+    if (h->s.clean == h->s.count) {
         require_zero(h->s.start, h->s.count);
     }
     h->touched = unit_below(r, h->s.count + 1);
     touch(&h->s, 0, h->touched);
-    if (!h->s.zero) {
+    if (h->s.clean != h->s.count) {
         h->touched = h->s.count; /* pages were there */
     }
 }

@@ -193,21 +193,72 @@ audit_bitmap(const span_t *span)
     return n;
 }
 
+/* Blocks of the span in the bins of all heaps. */
+static TIDE_UNUSED uint32_t
+audit_bins(const span_t *span)
+{
+    uint32_t n = 0;
+
+    for (const heap_t *h = heap_first(); h != NULL; h = h->next) {
+        for (const block_t *b = h->bins[span->size_class].head; b != &list_end; b = b->next) {
+            require(block_is_linked(b));
+            if (space_span_of(b) == span) {
+                audit_see_block(span, b);
+                n++;
+            }
+        }
+    }
+    return n;
+}
+
+/* Blocks of the span that wait in rings. */
+static TIDE_UNUSED uint32_t
+audit_rings(const span_t *span)
+{
+    const block_t *last;
+    uint32_t n = 0;
+
+    for (const heap_t *h = heap_first(); h != NULL; h = h->next) {
+        for (unsigned i = 0; i < HEAP_RING_LEN; i++) {
+            if (h->ring[i].span == span) {
+                uint32_t count = audit_chain(span, h->ring[i].head, &last);
+
+                require_eq(count, h->ring[i].count);
+                require(last == h->ring[i].tail);
+                n += count;
+            }
+        }
+    }
+    return n;
+}
+
+static TIDE_UNUSED void
+audit_owned(const span_t *span, uint32_t live)
+{
+    const heap_t *owner = unit_owner(span);
+    unsigned c = span->size_class;
+    bool current;
+
+    require(owner != NULL && owner != &heap_empty);
+    current = owner->classes[c].current == span;
+    require_eq(span->owner, span_owner_word(owner, c, !current));
+    require_eq((span->flags & SPAN_FLAG_ON_LIST) != 0, !current);
+    require_eq(audit_on_list(owner->classes[c].with_room, span), !current);
+    require_eq(span->left + span->live_floor, live);
+}
+
 static TIDE_UNUSED void
 audit_span(span_t *span, void *arg)
 {
     const struct size_class *sc = &size_classes[span->size_class];
     uint64_t word = atomic_load_acquire(&span->remote);
     enum span_state state = remote_state(word);
-    heap_t *owner = unit_owner(span);
+    const heap_t *owner = unit_owner(span);
     const block_t *last;
     uint32_t own;
     uint32_t bits;
     uint32_t remote;
-    uint32_t ring = 0;
-    uint32_t bin = 0;
-    uint32_t live; /* as the span counts them: until they are collected */
-    bool current = false;
+    uint32_t live; /* as the span has to count them */
 
     (void)arg;
     require_eq(span->block_size, sc->size);
@@ -223,44 +274,17 @@ audit_span(span_t *span, void *arg)
     bits = audit_bitmap(span);
     remote = audit_chain(span, remote_head(span, word), &last);
     require_eq(remote, remote_count(word));
-    for (heap_t *h = heap_first(); h != NULL; h = h->next) {
-        for (unsigned i = 0; i < HEAP_RING_LEN; i++) {
-            if (h->ring[i].span == span) {
-                uint32_t n = audit_chain(span, h->ring[i].head, &last);
-
-                require_eq(n, h->ring[i].count);
-                require(last == h->ring[i].tail);
-                ring += n;
-            }
-        }
-        if (h->classes[span->size_class].current == span) {
-            require(!current);
-            require(owner == h);
-            current = true;
-            bin = audit_chain(span, h->bins[span->size_class], &last);
-        }
-    }
-    live = audit_live[audit_slice(span)] + remote + ring;
-    require_eq(live + own + bits + bin, span_linked(span));
+    live = audit_live[audit_slice(span)] + remote + audit_rings(span) + audit_bins(span);
+    require_eq(live + own + bits, span_linked(span));
     switch (state) {
     case SPAN_OWNED:
-        require(owner != NULL && owner != &heap_empty);
-        require_eq((span->flags & SPAN_FLAG_ON_LIST) != 0, !current);
-        require_eq(audit_on_list(owner->classes[span->size_class].with_room, span), !current);
-        if (span->sink == &span->own) {
-            require_eq(span->left + span->live_floor, live + (current ? bin : 0));
-        } else {
-            require(current);
-            require(span->sink == &owner->bins[span->size_class]);
-        }
-        if (!current) {
-            require_gt(live, 0);
-        }
+        audit_owned(span, live);
         break;
-    case SPAN_FULL:
-        require(owner == NULL && !current);
-        require_eq(span_linked(span), span->capacity);
-        require_eq(own + bits + remote + bin, 0);
+    case SPAN_FULL: /* nobody's, or lent */
+        require_eq(live, span->capacity);
+        require_eq(remote, 0);
+        require(owner == NULL || span->owner == span_owner_word(owner, span->size_class, false));
+        require(owner == NULL || owner->classes[span->size_class].current != span);
         require_eq(span->flags & SPAN_FLAG_ON_LIST, 0);
         break;
     case SPAN_COLD:
@@ -268,7 +292,7 @@ audit_span(span_t *span, void *arg)
         require(span->bitmap != NULL);
         /* fall through */
     case SPAN_POOLED:
-        require(owner == NULL && !current);
+        require(owner == NULL);
         require_eq(span->pool_live, live);
         require_gt(live, remote); /* or it would have been released */
         require_eq(span->flags & SPAN_FLAG_ON_LIST, 0);
@@ -302,6 +326,7 @@ audit_heap(const heap_t *heap)
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         const heap_class_t *hc = &heap->classes[c];
         uint32_t n = 0;
+        uint32_t empty = 0;
 
         if (!audit_class[c]) {
             continue;
@@ -310,13 +335,15 @@ audit_heap(const heap_t *heap)
             require(unit_owner(s) == heap);
             require_eq(s->size_class, c);
             require_eq(unit_state(s), SPAN_OWNED);
-            require(s->next == NULL || s->next->previous == s);
+            require(s->next == NULL ? hc->oldest == s : s->next->previous == s);
+            empty += s->left + s->live_floor == 0;
             n++;
         }
         require_eq(hc->with_room_count, n);
-        require_eq(hc->current == NULL && heap->bins[c] != &list_end, 0);
+        require_le(empty, 1); /* one may be kept */
         if (heap->state == HEAP_EMPTY) {
             require(hc->current == NULL);
+            require(heap->bins[c].head == &list_end);
             require_eq(n + waiting, 0);
         }
     }

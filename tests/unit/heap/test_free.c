@@ -127,7 +127,7 @@ test_letting_go_of_everything_leaves_only_live_blocks(void **state)
         require(heap_self()->classes[k].current == NULL);
         require(heap_self()->classes[k].with_room == NULL);
         require_eq(heap_self()->classes[k].with_room_count, 0);
-        require(heap_self()->bins[k] == &list_end);
+        require(heap_self()->bins[k].head == &list_end);
     }
     assert_int_equal(heap_self()->ring_used, 0);
     audit(held, 4 * n);

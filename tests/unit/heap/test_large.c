@@ -2,6 +2,8 @@
 /* heap/large: spans of one block: sizes, growth in place and by moving pages, shrinking, zeros. */
 #include "spans.h"
 
+#include "heap/report.h"
+
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 
@@ -83,6 +85,45 @@ test_sizes_are_of_os_pages(void **state)
         p[0] = p[tide_malloc_usable_size(p) - 1] = 1; /* all of it may be used */
         require(space_span_of(p + sizes[i] - 1) == span);
         tide_free(unit_hide(p));
+        large_let_go_cache(heap_self());
+        require(is_gone(p));
+        require_eq(arena_counters.used_slices, used);
+    }
+}
+
+/* One of each small number of slices stays with the heap. */
+static void
+test_a_freed_block_is_kept_for_the_next_of_its_size(void **state)
+{
+    (void)state;
+    large_let_go_cache(heap_self());
+    for (size_t count = 2; count <= HEAP_LARGE_CACHE + 1; count++) {
+        size_t used = arena_counters.used_slices;
+        size_t size = count * SLICE_BYTES;
+        bool cached = count <= HEAP_LARGE_CACHE;
+        bool zero = true;
+        char *p = alloc(size);
+        char *q = alloc(size);
+
+        memset(p, 0xff, size);
+        tide_free(unit_hide(p));
+        require_eq(is_gone(p), !cached);
+        require(heap_pointer_error(p, space_span_of(p)) == REPORT_DOUBLE_FREE);
+        require(heap_pointer_error(p + 16, space_span_of(p + 16)) != NULL);
+        tide_free(unit_hide(q)); /* one is enough */
+        require(is_gone(q));
+        if (cached) {
+            require(alloc(size - OS_PAGE + 1) == p);
+            require_eq(tide_malloc_usable_size(p), size);
+            tide_free(unit_hide(p));
+            require(large_alloc(size, SLICE_BYTES, &zero) == p);
+            require(!zero); /* its pages were used */
+            tide_free(unit_hide(p));
+            p = tide_calloc(1, size);
+            require(unit_is_filled(p, 0, size));
+            tide_free(unit_hide(p));
+        }
+        large_let_go_cache(heap_self());
         require(is_gone(p));
         require_eq(arena_counters.used_slices, used);
     }
@@ -145,7 +186,7 @@ test_zero_means_zero(void **state)
     tide_free(p);
     for (size_t size = 33 * KIB; size < 8 * MIB; size = size * 3 / 2) {
         p = tide_calloc(1, size);
-        require(p != NULL && unit_is_filled(p, 0, tide_malloc_usable_size(p)));
+        require(p != NULL && unit_is_filled(p, 0, size));
         memset(p, 0xff, tide_malloc_usable_size(p));
         tide_free(p);
     }
@@ -160,9 +201,10 @@ test_growth_in_place_keeps_the_address(void **state)
     size_t size = 40 * KIB;
 
     (void)state;
-    room = alloc(3 * MIB); /* free room behind a small block: they share a run */
-    tide_free(room);
-    p = alloc(size);
+    room = alloc(3 * MIB);
+    p = tide_realloc(room, size); /* leaves free room behind it */
+    assert_ptr_equal(p, room);
+    in_place++;
     fill_words(p, size, 1);
     while (size < 500 * KIB) {
         char *q = tide_realloc(p, size + 20 * KIB);
@@ -446,6 +488,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes_are_of_os_pages),
+        cmocka_unit_test(test_a_freed_block_is_kept_for_the_next_of_its_size),
         cmocka_unit_test(test_impossible_sizes_are_refused),
         cmocka_unit_test(test_alignments),
         cmocka_unit_test(test_zero_means_zero),

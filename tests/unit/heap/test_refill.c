@@ -29,34 +29,6 @@ test_the_block_freed_last_comes_first(void **state)
 }
 
 static void
-fifo_order(void *arg)
-{
-    unsigned c = fresh_class(96);
-    unsigned char *first;
-
-    (void)arg;
-    heap_config.lifo = false;
-    take_blocks(held, 5, c);
-    first = held[0].p;
-    held_free(&held[0]);
-    take_blocks(held, 1, c);
-    require(held[0].p != first);
-    audit(held, 5);
-    /* But before a new span is made. */
-    take_blocks(&held[5], size_classes[c].capacity - 5, c);
-    audit(held, size_classes[c].capacity);
-    require_eq(audit_span_count(), 1);
-    free_blocks(held, size_classes[c].capacity);
-}
-
-static void
-test_fifo_order_spreads_reuse(void **state)
-{
-    (void)state;
-    unit_child(fifo_order, NULL);
-}
-
-static void
 test_a_span_is_used_up_before_the_next_is_made(void **state)
 {
     (void)state;
@@ -239,7 +211,6 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_block_freed_last_comes_first),
-        cmocka_unit_test(test_fifo_order_spreads_reuse),
         cmocka_unit_test(test_a_span_is_used_up_before_the_next_is_made),
         cmocka_unit_test(test_own_spans_with_room_go_before_pool_and_new_ones),
         cmocka_unit_test(test_every_block_is_apart_from_every_other),

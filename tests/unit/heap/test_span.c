@@ -25,7 +25,6 @@ test_a_new_span_is_empty_and_known(void **state)
         require_eq(span->bitmap_count, 0);
         require(span->bitmap == NULL);
         require(span->own == &list_end);
-        require(span->sink == &span->own);
         require_eq(span->remote, 0);
         require_eq(span->flags, 0);
         require_eq((uintptr_t)span->start % SLICE_BYTES, 0);
