@@ -30,8 +30,8 @@
 #include "keeper/keeper.h"
 #include "os/os.h"
 
-/* The thread sanitizer cannot start threads in a child of a process with several, and takes the last
- * destructors of a thread for races. */
+/* The thread sanitizer cannot start threads in a child of a process with several, and takes the
+ * last destructors of a thread for races. */
 #if defined(__SANITIZE_THREAD__)
 #define UNIT_TSAN 1
 #elif defined(__has_feature)
@@ -47,7 +47,7 @@
 
 /* --- checks ----------------------------------------------------------------------------------- */
 
-static TIDE_UNUSED pid_t unit_pid; /* of the process that runs cmocka; its main thread may jump */
+static TIDE_UNUSED pid_t unit_pid;  /* of the process that runs cmocka; its main thread may jump */
 static TIDE_UNUSED int unit_actors; /* alive: they use the stack of the test */
 
 /* cmocka leaves a failed test by longjmp: only its own thread may do that. */
@@ -106,7 +106,7 @@ unit_is_filled(const void *p, unsigned char value, size_t size)
     return size == 0 || (bytes[0] == value && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
-/* --- numbers ------------------------------------------------------------------------------------ */
+/* --- numbers ---------------------------------------------------------------------------------- */
 
 struct unit_random {
     uint64_t state;
@@ -129,7 +129,7 @@ unit_below(struct unit_random *r, size_t n)
     return (size_t)(unit_next(r) % n);
 }
 
-/* --- set-up -------------------------------------------------------------------------------------- */
+/* --- set-up ----------------------------------------------------------------------------------- */
 
 /* Initialises the library and takes everything out of it that would act by itself: the keeper
  * (thread and passes) and huge pages. Tests call what they want to happen. */
@@ -155,7 +155,7 @@ unit_now_tick(void)
     return atomic_load_relaxed(&arena_tick) + 1;
 }
 
-/* --- heaps ------------------------------------------------------------------------------------------ */
+/* --- heaps ------------------------------------------------------------------------------------ */
 
 /* The heap that owns a span; NULL: nobody. */
 static TIDE_UNUSED heap_t *
@@ -172,7 +172,7 @@ unit_state(const span_t *span)
     return remote_state(atomic_load_acquire(&span->remote));
 }
 
-/* --- children ------------------------------------------------------------------------------------- */
+/* --- children --------------------------------------------------------------------------------- */
 
 /* Runs it in a forked child; the wait status. The child is killed after `seconds`. */
 static TIDE_UNUSED int
@@ -209,7 +209,7 @@ unit_child(void (*run)(void *), void *arg)
     require_eq(status, 0);
 }
 
-/* --- actors ---------------------------------------------------------------------------------------- */
+/* --- actors ----------------------------------------------------------------------------------- */
 
 struct unit_actor {
     pthread_t thread;
@@ -292,7 +292,7 @@ unit_on_thread(void (*run)(void *), void *arg)
     unit_actor_end(&actor);
 }
 
-/* --- faults ------------------------------------------------------------------------------------------ */
+/* --- faults ----------------------------------------------------------------------------------- */
 
 /* Which calls of the os layer fail: those named (NULL: all), from the nth on, `times` of them. */
 static TIDE_UNUSED struct unit_faults {

@@ -9,8 +9,7 @@
 
 typedef __typeof__(((chunk_t *)0)->free) slice_bits_t;
 
-/* --- the model
- * --------------------------------------------------------------------------------------- */
+/* --- the model -------------------------------------------------------------------------------- */
 
 #define MODEL_CHUNKS 8192u
 #define MODEL_SLICES (MODEL_CHUNKS * CHUNK_SLICES)
@@ -173,8 +172,7 @@ require_zero(const char *start, size_t count)
     }
 }
 
-/* --- tests
- * -------------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 static void
 test_runs_of_every_length_and_alignment(void **state)

@@ -4,8 +4,7 @@
 
 #include "arena/arena.h"
 
-/* --- addresses
- * ------------------------------------------------------------------------------------ */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 static void
 test_addresses_that_are_not_ours_have_no_span(void **state)
@@ -79,8 +78,7 @@ test_chunk_addresses_and_back(void **state)
     }
 }
 
-/* --- growth
- * ------------------------------------------------------------------------------------------ */
+/* --- growth ----------------------------------------------------------------------------------- */
 
 static size_t
 grow(size_t count)
@@ -151,8 +149,7 @@ test_growth_beyond_the_address_space_is_refused(void **state)
     assert_int_equal(grow(1), before);
 }
 
-/* --- metadata
- * ---------------------------------------------------------------------------------------- */
+/* --- metadata --------------------------------------------------------------------------------- */
 
 static void
 test_metadata_is_zeroed_aligned_and_apart(void **state)
@@ -249,8 +246,7 @@ test_span_records_run_out_and_come_back(void **state)
     }
 }
 
-/* --- reservations: in children, which make a new one
- * ---------------------------------------------------- */
+/* --- reservations: in children, which make a new one ------------------------------------------ */
 
 static void
 start_over(size_t address_limit)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* heap/free: empty spans go, nearly empty ones are shared, and wrong pointers are told. */
+/* heap/free: short bins, lent spans, empty spans that go, and what is said of wrong pointers. */
 #include "spans.h"
 
 #include "heap/report.h"
@@ -8,27 +8,57 @@
 
 static struct held held[BLOCKS_MAX];
 
+/* The heap keeps what its bin may hold, the current span and an empty one; the rest goes. */
 static void
-test_an_empty_span_goes_back_at_once(void **state)
+test_empty_spans_go_back_without_being_asked(void **state)
 {
     unsigned c = fresh_class(2048);
     uint32_t n = size_classes[c].capacity;
+    enum { SPANS = 12 };
     size_t used = arena_counters.used_slices;
 
     (void)state;
-    take_blocks(held, 6 * n, c);
-    assert_int_equal(audit_span_count(), 6);
-    for (size_t s = 0; s < 5; s++) { /* the sixth is current */
-        void *start = space_span_of(held[s * n].p)->start;
-
+    take_blocks(held, SPANS * n, c);
+    assert_int_equal(audit_span_count(), SPANS);
+    for (size_t s = 0; s < SPANS; s++) {
         free_blocks(&held[s * n], n);
-        require(is_gone(start));
-        audit(held, 6 * n);
+        audit(held, SPANS * n);
     }
-    assert_int_equal(arena_counters.used_slices, used + size_classes[c].slices);
-    free_blocks(held, 6 * n);
+    require_le(audit_span_count(), 3);
+    require_le(arena_counters.used_slices, used + 3 * size_classes[c].slices);
     (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
     assert_int_equal(arena_counters.used_slices, used);
+}
+
+/* A bin is looked at now and then: it never holds more than a look allows. */
+static void
+test_bins_stay_short(void **state)
+{
+    (void)state;
+    for (unsigned size = 16; size <= TIDE_SMALL_MAX; size *= 2) {
+        unsigned c = fresh_class(size);
+        size_t n = min_zu((size_t)size_classes[c].capacity * 5, BLOCKS_MAX);
+
+        take_blocks(held, n, c);
+        for (size_t i = 0; i < n; i++) {
+            uint32_t length = 0;
+
+            held_free(&held[i]);
+            for (const block_t *b = heap_self()->bins[c].head; b != &list_end; b = b->next) {
+                length++;
+            }
+            /* What a refill brought, what a look leaves, and what was freed since. */
+            require_le(length, OS_PAGE / size + 1 + size_classes[c].bin_limit * 3 / 2);
+        }
+        audit(held, n);
+        heap_empty_bin(heap_self(), c);
+        require(heap_self()->bins[c].head == &list_end);
+        require(heap_self()->classes[c].current == NULL);
+        audit(held, n);
+        (void)keeper_trim();
+        require_eq(audit_span_count(), 0);
+    }
 }
 
 static void
@@ -59,24 +89,70 @@ test_nearly_empty_spans_are_for_everybody(void **state)
 }
 
 static void
-test_full_spans_become_the_freeing_threads_own(void **state)
+free_one(void *arg)
+{
+    held_free(arg);
+}
+
+/* A span that is used up is lent: our frees there go to the bin; another thread's take it over. */
+static void
+test_a_full_span_is_lent(void **state)
 {
     unsigned c = fresh_class(384);
     uint32_t n = size_classes[c].capacity;
+    struct unit_actor actor;
+    span_t *span;
 
     (void)state;
-    take_blocks(held, 3 * n, c);
-    for (size_t s = 0; s < 2; s++) {
-        span_t *span = space_span_of(held[s * n].p);
+    take_blocks(held, n + 1, c);
+    span = space_span_of(held[0].p);
+    assert_int_equal(unit_state(span), SPAN_FULL);
+    assert_ptr_equal(unit_owner(span), heap_self());
+    held_free(&held[0]);
+    held_free(&held[1]);
+    assert_int_equal(unit_state(span), SPAN_FULL); /* nothing of it changed */
+    assert_ptr_equal(heap_self()->bins[c].head->next, span->start);
+    audit(held, n + 1);
+    assert_int_equal(unit_actor_start(&actor), 0);
+    unit_actor_do(&actor, free_one, &held[2]);
+    require_eq(unit_state(span), SPAN_OWNED);
+    require(unit_owner(span) != heap_self());
+    audit(held, n + 1);
+    held_free(&held[3]); /* a foreign span now */
+    audit(held, n + 1);
+    heap_empty_bin(heap_self(), c); /* what we had of it goes home */
+    remote_flush(heap_self());
+    require_eq(remote_count(span->remote), 3);
+    audit(held, n + 1);
+    unit_actor_end(&actor);
+    free_blocks(held, n + 1);
+    (void)keeper_trim();
+    (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
+}
 
-        require_eq(unit_state(span), SPAN_FULL);
-        held_free(&held[s * n]);
-        require_eq(unit_state(span), SPAN_OWNED);
-        require(unit_owner(span) == heap_self());
-        require_eq(heap_self()->classes[c].with_room_count, s + 1);
+/* Nobody else came: cutting the bin makes the lent span ours again. */
+static void
+test_a_lent_span_is_taken_back(void **state)
+{
+    unsigned c = fresh_class(448);
+    uint32_t n = size_classes[c].capacity;
+    span_t *span;
+
+    (void)state;
+    take_blocks(held, n + 1, c);
+    span = space_span_of(held[0].p);
+    for (size_t i = 0; i < 5; i++) {
+        held_free(&held[i]);
     }
-    audit(held, 3 * n);
-    free_blocks(held, 3 * n);
+    assert_int_equal(unit_state(span), SPAN_FULL);
+    heap_empty_bin(heap_self(), c);
+    assert_int_equal(unit_state(span), SPAN_OWNED);
+    assert_ptr_equal(unit_owner(span), heap_self());
+    assert_int_equal(span->remote, 0);
+    audit(held, n + 1);
+    free_blocks(held, n + 1);
+    audit(held, n + 1);
 }
 
 static void
@@ -136,6 +212,48 @@ test_letting_go_of_everything_leaves_only_live_blocks(void **state)
     assert_int_equal(audit_span_count(), 0);
 }
 
+struct work {
+    struct held *held;
+    size_t n;
+    unsigned c;
+};
+
+static void
+take_some(void *arg)
+{
+    const struct work *work = arg;
+
+    take_blocks(work->held, work->n, work->c);
+}
+
+/* What waits in the ring may meet a span that was lent meanwhile and make it ours: that goes as
+ * well. */
+static void
+test_letting_go_leaves_nothing_that_came_on_the_way(void **state)
+{
+    unsigned c = fresh_class(208);
+    uint32_t n = size_classes[c].capacity;
+    struct work work = {held, 5, c};
+    struct unit_actor actor;
+    span_t *span;
+
+    (void)state;
+    assert_int_equal(unit_actor_start(&actor), 0);
+    unit_actor_do(&actor, take_some, &work);
+    span = space_span_of(held[0].p);
+    held_free(&held[0]); /* waits in our ring */
+    work = (struct work){&held[5], n - 4, c};
+    unit_actor_do(&actor, take_some, &work);
+    assert_int_equal(unit_state(span), SPAN_FULL);
+    heap_let_go_all(heap_self());
+    require(unit_owner(span) != heap_self());
+    require(heap_self()->classes[c].with_room == NULL);
+    require_eq(heap_self()->ring_used, 0);
+    audit(held, n + 1);
+    unit_actor_end(&actor);
+    free_blocks(held, n + 1);
+}
+
 static void
 test_errno_is_preserved(void **state)
 {
@@ -153,7 +271,7 @@ test_errno_is_preserved(void **state)
     }
 }
 
-/* --- wrong pointers ------------------------------------------------------------------------------------------- */
+/* --- wrong pointers --------------------------------------------------------------------------- */
 
 static const char *
 error_of(const void *p)
@@ -277,11 +395,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_an_empty_span_goes_back_at_once),
+        cmocka_unit_test(test_empty_spans_go_back_without_being_asked),
+        cmocka_unit_test(test_bins_stay_short),
         cmocka_unit_test(test_nearly_empty_spans_are_for_everybody),
-        cmocka_unit_test(test_full_spans_become_the_freeing_threads_own),
+        cmocka_unit_test(test_a_full_span_is_lent),
+        cmocka_unit_test(test_a_lent_span_is_taken_back),
         cmocka_unit_test(test_random_frees_within_one_heap),
         cmocka_unit_test(test_letting_go_of_everything_leaves_only_live_blocks),
+        cmocka_unit_test(test_letting_go_leaves_nothing_that_came_on_the_way),
         cmocka_unit_test(test_errno_is_preserved),
         cmocka_unit_test(test_wrong_pointers_into_spans_of_every_state),
         cmocka_unit_test(test_wrong_pointers_elsewhere),

@@ -13,7 +13,7 @@ static struct held held[HELD_MAX];
 static unsigned classes[CLASSES];
 static size_t class_count;
 
-/* --- one at a time ------------------------------------------------------------------------------------ */
+/* --- one at a time ---------------------------------------------------------------------------- */
 
 enum op_kind { OP_ALLOC, OP_FREE, OP_FLUSH, OP_LET_GO, OP_KINDS };
 
@@ -145,7 +145,7 @@ random_operations(uint64_t seed, unsigned steps)
     }
     audit(held, HELD_MAX);
     (void)keeper_trim();
-    (void)keeper_trim(); /* orphans sent home what they had of ours */
+    (void)keeper_trim();               /* orphans sent home what they had of ours */
     require_eq(audit_span_count(), 0); /* the last block freed, the last span gone */
 }
 
@@ -169,7 +169,7 @@ test_identity_holds_for_many_blocks_of_one_class(void **state)
     random_operations(78, 6000);
 }
 
-/* --- many at once ---------------------------------------------------------------------------------------- */
+/* --- many at once ----------------------------------------------------------------------------- */
 
 #define SLOTS 600u
 #define THREADS 3u

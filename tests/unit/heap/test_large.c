@@ -101,7 +101,7 @@ test_a_freed_block_is_kept_for_the_next_of_its_size(void **state)
         size_t used = arena_counters.used_slices;
         size_t size = count * SLICE_BYTES;
         bool cached = count <= HEAP_LARGE_CACHE;
-        bool zero = true;
+        bool zero = false;
         char *p = alloc(size);
         char *q = alloc(size);
 

@@ -2,8 +2,8 @@
 /*
  * Exhaustion anywhere: a scenario of all kinds of allocation runs once for each call to the
  * kernel it makes, and that call fails (alone, with the next ones, or with all that follow). Each
- * allocation then gives a usable block or NULL and ENOMEM, every block keeps its bytes, and when the
- * kernel is willing again everything works.
+ * allocation then gives a usable block or NULL and ENOMEM, every block keeps its bytes, and when
+ * the kernel is willing again everything works.
  */
 #include "audit.h"
 
@@ -22,7 +22,7 @@ struct scenario {
 static struct held blocks[BLOCKS];
 static size_t nulls; /* allocations that failed */
 
-/* --- the steps ------------------------------------------------------------------------------------------ */
+/* --- the steps -------------------------------------------------------------------------------- */
 
 static void
 touch_ends(struct held *h)
@@ -257,7 +257,7 @@ run_scenario(void *arg)
     play_on();
 }
 
-/* --- the loops -------------------------------------------------------------------------------------------- */
+/* --- the loops -------------------------------------------------------------------------------- */
 
 /* How many calls there were; each `step`th of them was made to fail. */
 static uint32_t

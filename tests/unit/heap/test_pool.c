@@ -159,7 +159,7 @@ test_a_full_span_with_remote_frees_is_pooled(void **state)
     free_blocks(held, capacity);
 }
 
-/* --- cold ----------------------------------------------------------------------------------------------- */
+/* --- cold ------------------------------------------------------------------------------------- */
 
 static span_t *
 make_cold(unsigned c, struct held *blocks, uint32_t live)

@@ -188,7 +188,7 @@ test_heaps_are_as_many_as_threads_at_a_time(void **state)
     audit(held, 3);
 }
 
-/* --- the last moments of a thread ------------------------------------------------------------------------- */
+/* --- the last moments of a thread ------------------------------------------------------------- */
 
 static pthread_key_t late_key;
 static struct held late[8];
@@ -236,7 +236,7 @@ test_destructors_may_allocate_to_the_last(void **state)
     assert_true(heaps(HEAP_LIVE) <= 2); /* ours, and the one for those without */
 }
 
-/* --- no memory for a heap --------------------------------------------------------------------------------- */
+/* --- no memory for a heap --------------------------------------------------------------------- */
 
 struct starving {
     bool got;
@@ -296,7 +296,7 @@ test_threads_that_get_no_heap_are_told(void **state)
     unit_child(starve, NULL);
 }
 
-/* --- fork --------------------------------------------------------------------------------------------------- */
+/* --- fork ------------------------------------------------------------------------------------- */
 
 struct forked {
     heap_t *other; /* of a thread that the child does not have */

@@ -33,9 +33,7 @@ pause_ms(unsigned ms)
     usleep(ms * 1000);
 }
 
-/* --- trim
- *
- * ------------------------------------------------------------------------------------------------- */
+/* --- trim ------------------------------------------------------------------------------------- */
 
 static void
 test_trim_gives_back_all_free_memory(void **state)
@@ -151,8 +149,7 @@ test_trims_of_several_threads_go_together(void **state)
     free_blocks(held, 500);
 }
 
-/* --- passes without a thread
- * -------------------------------------------------------------------------------- */
+/* --- passes without a thread ------------------------------------------------------------------ */
 
 static void
 configure(uint32_t interval_ms, uint32_t window_ms, size_t spare)
@@ -323,9 +320,7 @@ test_a_small_process_is_left_alone(void **state)
     unit_child(stay_small, NULL);
 }
 
-/* --- the thread
- *
- * ------------------------------------------------------------------------------------------------ */
+/* --- the thread ------------------------------------------------------------------------------- */
 
 static int
 thread_count(void)

@@ -41,9 +41,7 @@ committed(size_t size)
     return p;
 }
 
-/* --- memory
- *
- * ------------------------------------------------------------------------------------------------ */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static void
 touch(void *p)
@@ -253,8 +251,7 @@ test_resident_set_follows_touched_pages(void **state)
     os_unreserve(p, size);
 }
 
-/* --- refused features: in children, since they stay refused
- * --------------------------------------------------- */
+/* --- refused features: in children, since they stay refused ----------------------------------- */
 
 struct refusal {
     const char *call;
@@ -361,8 +358,7 @@ test_every_fallible_call_can_be_made_to_fail(void **state)
     os_unreserve(p, 16 * OS_PAGE);
 }
 
-/* --- what is found at the start
- * -------------------------------------------------------------------------------- */
+/* --- what is found at the start --------------------------------------------------------------- */
 
 static void
 test_facts_about_the_machine(void **state)
@@ -411,8 +407,7 @@ test_limits_of_the_process_count(void **state)
     unit_child(look_under_limits, NULL);
 }
 
-/* --- time, identity, waiting, threads
- * ---------------------------------------------------------------------------- */
+/* --- time, identity, waiting, threads --------------------------------------------------------- */
 
 static void
 note_tid(void *arg)

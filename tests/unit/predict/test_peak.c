@@ -170,8 +170,7 @@ test_advice_stays_within_what_is_retained(void **state)
     }
 }
 
-/* --- directions
- * ------------------------------------------------------------------------------------------ */
+/* --- directions ------------------------------------------------------------------------------- */
 
 static struct tide_advice
 advise_after(const struct peak_params *params, const struct step *steps, size_t n)
