@@ -157,6 +157,10 @@ typedef struct remote_batch {
  * through the arena costs four lock operations a pair. At most 320 KiB a heap. */
 #define HEAP_LARGE_CACHE 4u
 
+/* Empty spans of one slice a heap keeps for its next span of whatever class: a phase that frees and
+ * makes spans all the time then does so without the arena's locks. */
+#define HEAP_SPARE_SPANS 16u
+
 typedef struct heap_class {
     span_t *current;   /* owner: refills come from it; on no list */
     span_t *with_room; /* owner: other spans of this heap that have free blocks, latest first */
@@ -175,6 +179,12 @@ typedef struct heap_counters {
     uint64_t remote_blocks;
     uint64_t spans_new;
     uint64_t spans_released;
+    uint64_t large_allocs;
+    uint64_t large_frees;
+    uint64_t realloc_in_place;
+    uint64_t realloc_moved;
+    uint64_t realloc_copied;
+    uint64_t zeroing_avoided_bytes;
 } heap_counters_t;
 
 /*
@@ -185,6 +195,8 @@ struct heap {
     bin_t bins[TIDE_CLASS_COUNT];           /* owner: first, so that an owner word can hold both */
     heap_class_t classes[TIDE_CLASS_COUNT]; /* owner: */
     span_t *large_cache[HEAP_LARGE_CACHE + 1]; /* owner: by slices; a freed large block each */
+    span_t *spare;                             /* owner: empty spans of one slice, any class next */
+    uint32_t spare_count;                      /* owner: at most HEAP_SPARE_SPANS */
     remote_batch_t ring[HEAP_RING_LEN];        /* owner: */
     heap_counters_t counters;                  /* owner-w/any-r: */
     heap_t *next;                              /* const after publish: list of all heaps */

@@ -95,6 +95,12 @@ collect_heaps(struct tide_stats *out)
             atomic_load_relaxed(&c->claimed) + atomic_load_relaxed(&c->pool_takes);
         out->spans_released += atomic_load_relaxed(&c->spans_released);
         out->remote_batches += atomic_load_relaxed(&c->remote_batches);
+        out->large_allocs += atomic_load_relaxed(&c->large_allocs);
+        out->large_frees += atomic_load_relaxed(&c->large_frees);
+        out->realloc_in_place += atomic_load_relaxed(&c->realloc_in_place);
+        out->realloc_remapped += atomic_load_relaxed(&c->realloc_moved);
+        out->realloc_copied += atomic_load_relaxed(&c->realloc_copied);
+        out->zeroing_avoided_bytes += atomic_load_relaxed(&c->zeroing_avoided_bytes);
         out->remote_blocks += atomic_load_relaxed(&c->remote_blocks);
     }
 }
@@ -115,20 +121,11 @@ collect_arena(struct tide_stats *out)
     out->peak_active_bytes = (uint64_t)atomic_load_relaxed(&c->used_highest) << SLICE_SHIFT;
     out->slices_allocated = atomic_load_relaxed(&c->slices_allocated);
     out->slices_freed = atomic_load_relaxed(&c->slices_freed);
-    out->large_allocs = atomic_load_relaxed(&c->large_allocs);
-    out->large_frees = atomic_load_relaxed(&c->large_frees);
-    out->realloc_in_place = atomic_load_relaxed(&c->realloc_in_place);
-    out->realloc_remapped = atomic_load_relaxed(&c->realloc_moved);
-    out->realloc_copied = atomic_load_relaxed(&c->realloc_copied);
     out->commit_calls = atomic_load_relaxed(&c->commit_calls);
     out->purge_calls = atomic_load_relaxed(&c->purge_calls);
     out->purge_bytes = atomic_load_relaxed(&c->purged_bytes);
     out->hole_purge_calls = atomic_load_relaxed(&c->hole_purge_calls);
     out->hole_purge_bytes = atomic_load_relaxed(&c->hole_purged_bytes);
-    out->zeroing_avoided_bytes = atomic_load_relaxed(&c->zeroing_avoided_bytes);
-    out->page_faults_avoided = ((atomic_load_relaxed(&c->reused_dirty_slices) << SLICE_SHIFT) +
-                                out->zeroing_avoided_bytes) /
-                               OS_PAGE;
 }
 
 void
@@ -143,6 +140,10 @@ stats_collect(struct tide_stats *out)
     collect_arena(out);
     collect_spans(out);
     collect_heaps(out);
+    out->page_faults_avoided =
+        ((atomic_load_relaxed(&arena_counters.reused_dirty_slices) << SLICE_SHIFT) +
+         out->zeroing_avoided_bytes) /
+        OS_PAGE;
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         uint64_t live;
 

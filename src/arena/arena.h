@@ -90,12 +90,6 @@ struct arena_counters {
     uint64_t purge_failures;
     size_t used_highest; /* used_slices at its highest */
     uint64_t commit_calls;
-    uint64_t large_allocs; /* these six: atomic(relaxed) adds on slow paths */
-    uint64_t large_frees;
-    uint64_t realloc_in_place;
-    uint64_t realloc_moved;
-    uint64_t realloc_copied;
-    uint64_t zeroing_avoided_bytes;
 };
 
 extern struct arena_counters arena_counters;

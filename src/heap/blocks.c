@@ -49,7 +49,7 @@ heap_alloc_zeroed(size_t size)
     if (p != NULL && !zero) {
         memset(p, 0, size);
     } else if (p != NULL) {
-        atomic_add_relaxed(&arena_counters.zeroing_avoided_bytes, size);
+        heap_count(zeroing_avoided_bytes, size);
     }
     return p;
 }
@@ -139,7 +139,7 @@ heap_realloc(void *p, size_t size, const char *function)
     to = heap_alloc(size);
     if (to != NULL) {
         memcpy(to, p, min_zu(old_size, size));
-        atomic_add_relaxed(&arena_counters.realloc_copied, 1);
+        heap_count(realloc_copied, 1);
         heap_free(p);
     } else if (size <= old_size) {
         return p; /* shrinking never fails */

@@ -11,6 +11,7 @@
  */
 #include "base/assert.h"
 #include "heap/heap.h"
+#include "heap/remote.h"
 #include "heap/report.h"
 
 #define WITH_ROOM_KEEP 2u /* spans with room a heap keeps per class however empty they are */
@@ -251,20 +252,31 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
     route_list(heap, list, UINT32_MAX);
 }
 
-void
-heap_let_go_all(heap_t *heap)
+static void
+let_go_with_room(heap_t *heap)
 {
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         span_t *span;
 
-        heap_empty_bin(heap, c);
         while ((span = heap->classes[c].with_room) != NULL) {
             heap_with_room_remove(heap, span);
             span_let_go(heap, span, span->left + span->live_floor);
         }
     }
+}
+
+void
+heap_let_go_all(heap_t *heap)
+{
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        heap_empty_bin(heap, c);
+    }
+    let_go_with_room(heap);
+    /* What the bins held of others' spans waits in the ring; sending it may take spans over. */
+    remote_flush(heap);
+    let_go_with_room(heap);
     large_let_go_cache(heap);
-    remote_flush(heap); /* last: what the bins held of others' spans waits here */
+    span_let_go_spare(heap);
 }
 
 TIDE_COLD void
@@ -286,7 +298,7 @@ heap_pointer_error(const void *p, const span_t *span)
         return REPORT_FOREIGN;
     }
     if (span->kind == SPAN_NONE) {
-        return span == &span_gone ? REPORT_DOUBLE_FREE : REPORT_NOT_ALLOCATED;
+        return span == &span_none ? REPORT_NOT_ALLOCATED : REPORT_DOUBLE_FREE;
     }
     if (span->kind == SPAN_LARGE) {
         if (atomic_load_relaxed(&span->remote) != 0) {
@@ -305,8 +317,9 @@ heap_pointer_error(const void *p, const span_t *span)
     return block_is_linked(p) ? REPORT_DOUBLE_FREE : NULL;
 }
 
-void
-heap_free_slow(void *p, span_t *span)
+/* All that is not another heap's small block, or may be an error. */
+TIDE_NOINLINE static void
+free_rare(void *p, span_t *span)
 {
     const char *error = heap_pointer_error(p, span);
     heap_t *heap = heap_self();
@@ -323,4 +336,19 @@ heap_free_slow(void *p, span_t *span)
         heap = heap_attach(); /* a thread that only frees: it may own spans like any other */
     }
     remote_free(heap, span, p);
+}
+
+void
+heap_free_slow(void *p, span_t *span)
+{
+    heap_t *heap = heap_self();
+    enum span_state state = remote_state(atomic_load_acquire(&span->remote));
+
+    if (likely(atomic_load_relaxed(&span->kind) == SPAN_SMALL && heap != &heap_empty) &&
+        (state == SPAN_OWNED || state == SPAN_POOLED) && span_has_block_at(span, p) &&
+        !block_is_linked(p)) {
+        remote_ring_add(heap, span, p);
+        return;
+    }
+    free_rare(p, span);
 }

@@ -26,6 +26,14 @@ heap_key(const heap_t *heap)
     return (uintptr_t)heap - (uintptr_t)&heap_empty;
 }
 
+/* Counts in the calling thread's heap; lost while it has none. */
+#define heap_count(counter, n)                                                                     \
+    do {                                                                                           \
+        if (likely(heap_self() != &heap_empty)) {                                                  \
+            counter_add(&heap_self()->counters.counter, (n));                                      \
+        }                                                                                          \
+    } while (0)
+
 /* --- thread.c: life of heaps ---------------------------------------------------------------- */
 
 /* Called once, by whoever allocates first. 0 or ENOMEM. Defined in api/init.c. */
@@ -73,6 +81,8 @@ uint32_t span_take_remote(span_t *span, block_t **list);
 uint32_t span_extend(span_t *span, block_t **list);
 /* The owner word of a span of the heap. */
 uintptr_t span_owner_word(const heap_t *heap, unsigned size_class, bool direct);
+/* Gives the empty spans the heap keeps back to the arena. */
+void span_let_go_spare(heap_t *heap);
 void span_bitmap_free(span_t *span);
 uint64_t *span_bitmap_alloc(const span_t *span);
 void span_locks_acquire(void);

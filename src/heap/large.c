@@ -42,7 +42,7 @@ large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t to
     atomic_store_relaxed(&span->size_class, (uint8_t)0);
     span->live_floor = 0;
     atomic_store_relaxed(&span->linked, 0);
-    span->kind = SPAN_LARGE;
+    atomic_store_relaxed(&span->kind, (uint8_t)SPAN_LARGE);
     span->bitmap = NULL;
     span->bitmap_count = 0;
     span->bytes = bytes;
@@ -160,7 +160,7 @@ large_alloc(size_t size, size_t align, bool *zero)
         return NULL;
     }
     large_describe(span, slices.start, bytes, count, count);
-    atomic_add_relaxed(&arena_counters.large_allocs, 1);
+    heap_count(large_allocs, 1);
     if (zero != NULL) {
         *zero = slices.clean == slices.count;
     }
@@ -183,7 +183,7 @@ large_free(void *p, span_t *span)
     if (cache_keep(heap_self(), span)) {
         return;
     }
-    atomic_add_relaxed(&arena_counters.large_frees, 1);
+    heap_count(large_frees, 1);
     large_release(span);
     heap_poke_keeper();
 }
@@ -253,7 +253,7 @@ large_move(span_t *span, size_t bytes)
     }
     atomic_add_relaxed(&arena_counters.moved_bytes, used);
     atomic_add_relaxed(&moved_blocks, 1);
-    atomic_add_relaxed(&arena_counters.realloc_moved, 1);
+    heap_count(realloc_moved, 1);
     (void)forget_move(span);
     large_describe(span, to.start, bytes, to.count, need);
     span->flags = SPAN_FLAG_MOVED;
@@ -274,11 +274,11 @@ large_realloc(span_t *span, size_t size)
             return NULL; /* fits a class now: copying little frees much */
         }
         large_shrink(span, bytes);
-        atomic_add_relaxed(&arena_counters.realloc_in_place, 1);
+        heap_count(realloc_in_place, 1);
         return span->start;
     }
     if (large_grow_in_place(span, bytes)) {
-        atomic_add_relaxed(&arena_counters.realloc_in_place, 1);
+        heap_count(realloc_in_place, 1);
         return span->start;
     }
     return large_move(span, bytes);

@@ -7,13 +7,12 @@
  * A full span belongs to nobody: the first thread that frees in it becomes its owner, and its
  * further frees there are plain. So a consumer of messages pays one atomic per span.
  *
- * What waits in a ring is bounded: RING_BATCH_BLOCKS or RING_BATCH_BYTES per span.
+ * What waits in a ring is bounded: see remote.h.
  */
+#include "heap/remote.h"
+
 #include "heap/heap.h"
 #include "heap/report.h"
-
-#define RING_BATCH_BLOCKS 64u
-#define RING_BATCH_BYTES ((size_t)4 << 10)
 
 static void
 push_chain(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t count)
@@ -55,8 +54,8 @@ push_chain(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t co
     }
 }
 
-static void
-batch_send(heap_t *heap, remote_batch_t *batch)
+void
+remote_batch_send(heap_t *heap, remote_batch_t *batch)
 {
     span_t *span = batch->span;
 
@@ -67,30 +66,6 @@ batch_send(heap_t *heap, remote_batch_t *batch)
     push_chain(heap, span, batch->head, batch->tail, batch->count);
 }
 
-static void
-ring_add(heap_t *heap, span_t *span, block_t *block)
-{
-    size_t slot = (((uintptr_t)span->start - space.base) >> SLICE_SHIFT) % HEAP_RING_LEN;
-    remote_batch_t *batch = &heap->ring[slot];
-
-    if (batch->span != span) {
-        if (batch->span != NULL) {
-            batch_send(heap, batch);
-        }
-        block_link(block, &list_end);
-        *batch = (remote_batch_t){span, block, block, 1, 0};
-        heap->ring_used++;
-    } else {
-        block_link(block, batch->head);
-        batch->head = block;
-        batch->count++;
-    }
-    if (batch->count >= RING_BATCH_BLOCKS ||
-        (size_t)batch->count * span->block_size >= RING_BATCH_BYTES) {
-        batch_send(heap, batch);
-    }
-}
-
 void
 remote_free(heap_t *heap, span_t *span, block_t *block)
 {
@@ -99,7 +74,7 @@ remote_free(heap_t *heap, span_t *span, block_t *block)
     if (heap == NULL || state == SPAN_FULL || state == SPAN_COLD) {
         push_chain(heap, span, block, block, 1);
     } else {
-        ring_add(heap, span, block);
+        remote_ring_add(heap, span, block);
     }
 }
 
@@ -108,7 +83,7 @@ remote_flush(heap_t *heap)
 {
     for (unsigned i = 0; i < HEAP_RING_LEN && heap->ring_used > 0; i++) {
         if (heap->ring[i].span != NULL) {
-            batch_send(heap, &heap->ring[i]);
+            remote_batch_send(heap, &heap->ring[i]);
         }
     }
 }

@@ -34,7 +34,7 @@ describe_block(struct fmt *f, const void *p, const span_t *span)
         fmt_str(f, "outside every arena and not of the C library's heap");
     } else if (span == &span_none) {
         fmt_str(f, "arena memory that no block was ever in");
-    } else if (span == &span_gone) {
+    } else if (span->kind == SPAN_NONE) {
         fmt_str(f, "its span was released; all its blocks were freed before");
     } else if (span->kind == SPAN_LARGE) {
         fmt_str(f, "large block of ");

@@ -72,8 +72,22 @@ span_owner_word(const heap_t *heap, unsigned size_class, bool direct)
     return heap_key(heap) + size_class * sizeof(bin_t) + (direct ? OWNER_DIRECT : 0);
 }
 
-span_t *
-span_new_small(heap_t *heap, unsigned size_class)
+static span_t *
+spare_take(heap_t *heap)
+{
+    span_t *span = heap->spare;
+
+    if (span != NULL) {
+        heap->spare = span->next;
+        heap->spare_count--;
+        span->zero = 0;
+    }
+    return span;
+}
+
+/* A record with slices from the arena, in the slice map; NULL without memory. */
+static span_t *
+span_from_arena(heap_t *heap, unsigned size_class)
 {
     const struct size_class *sc = &size_classes[size_class];
     heap_class_t *hc = &heap->classes[size_class];
@@ -90,47 +104,87 @@ span_new_small(heap_t *heap, unsigned size_class)
         span_record_free(span);
         return NULL;
     }
-    hc->spans_taken++;
+    span->start = slices.start;
+    span->slice_count = sc->slices;
+    span->zero = slices.clean == slices.count;
+    return span;
+}
+
+span_t *
+span_new_small(heap_t *heap, unsigned size_class)
+{
+    const struct size_class *sc = &size_classes[size_class];
+    span_t *span = sc->slices == 1 ? spare_take(heap) : NULL;
+    bool known = span != NULL; /* the slice map names it already */
+
+    if (span == NULL) {
+        span = span_from_arena(heap, size_class);
+    }
+    if (span == NULL) {
+        return NULL;
+    }
+    heap->classes[size_class].spans_taken++;
     span->inverse = sc->inverse;
     span->shift = sc->shift;
-    span->start = slices.start;
     span->own = &list_end;
     span->left = 0;
     span->block_size = sc->size;
     span->live_floor = 0;
     atomic_store_relaxed(&span->size_class, (uint8_t)size_class);
-    span->kind = SPAN_SMALL;
     span->bitmap = NULL;
     span->bitmap_count = 0;
     atomic_store_relaxed(&span->linked, 0);
     span->capacity = sc->capacity;
-    span->slice_count = sc->slices;
-    span->zero = slices.clean == slices.count;
     span->flags = 0;
     span->next = span->previous = NULL;
     atomic_store_relaxed(&span->remote, 0);
-    space_map_span(span, slices.start, sc->slices);
+    atomic_store_relaxed(&span->kind, (uint8_t)SPAN_SMALL);
+    if (!known) {
+        space_map_span(span, span->start, sc->slices);
+    }
     counter_add(&heap->counters.spans_new, 1);
     return span;
+}
+
+static void
+span_to_arena(span_t *span)
+{
+    uint32_t count = span->slice_count;
+    size_t used_bytes = align_up((size_t)span->linked * span->block_size, SLICE_BYTES);
+    /* Slices behind the last block ever linked were never touched. */
+    size_t dirty = span->zero ? min_zu(used_bytes >> SLICE_SHIFT, count) : count;
+
+    slices_free(span->start, count, dirty);
+    span_record_free(span);
+}
+
+void
+span_let_go_spare(heap_t *heap)
+{
+    span_t *span;
+
+    while ((span = spare_take(heap)) != NULL) {
+        span_to_arena(span);
+    }
 }
 
 void
 span_release(heap_t *heap, span_t *span)
 {
-    uint32_t count = span->slice_count;
-    char *start = span->start;
-    size_t used_bytes = align_up((size_t)span->linked * span->block_size, SLICE_BYTES);
-    /* Slices behind the last block ever linked were never touched. */
-    size_t dirty = span->zero ? min_zu(used_bytes >> SLICE_SHIFT, count) : count;
-
     tide_assert((span->flags & SPAN_FLAG_ON_LIST) == 0);
     atomic_store_relaxed(&span->owner, OWNER_NOBODY);
     span_bitmap_free(span);
-    slices_free(start, count, dirty);
-    span_record_free(span);
     if (heap != NULL) {
         counter_add(&heap->counters.spans_released, 1);
     }
+    if (heap != NULL && span->slice_count == 1 && heap->spare_count < HEAP_SPARE_SPANS) {
+        atomic_store_relaxed(&span->kind, (uint8_t)SPAN_NONE); /* a free of its blocks is told */
+        span->next = heap->spare;
+        heap->spare = span;
+        heap->spare_count++;
+        return;
+    }
+    span_to_arena(span);
 }
 
 uint32_t

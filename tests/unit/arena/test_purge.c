@@ -219,6 +219,29 @@ test_withdrawn_slices_are_not_handed_out(void **state)
     assert_int_equal(arena_counters.free_dirty_slices, CHUNK_SLICES);
 }
 
+static void
+test_clean_memory_that_was_taken_is_made_up_for(void **state)
+{
+    const size_t chunks = 16; /* 32 MiB of free memory with pages */
+    char *p = filled_chunks(chunks);
+    size_t dirty;
+    size_t spare;
+
+    (void)state;
+    slices_free(p, chunks * CHUNK_SLICES, chunks * CHUNK_SLICES);
+    dirty = arena_counters.free_dirty_slices;
+    spare = max_zu(arena_counters.used_slices / 16, ((size_t)12 << 20) >> SLICE_SHIFT);
+    arena_make_up_for(0);
+    assert_int_equal(arena_counters.free_dirty_slices, dirty);
+    arena_make_up_for(CHUNK_SLICES + 1);
+    assert_int_equal(arena_counters.free_dirty_slices, dirty - 2 * CHUNK_SLICES); /* whole chunks */
+    arena_make_up_for(SIZE_MAX >> SLICE_SHIFT); /* but some is left alone */
+    assert_in_range(arena_counters.free_dirty_slices, spare - CHUNK_SLICES, spare);
+    dirty = arena_counters.free_dirty_slices;
+    arena_make_up_for(1000);
+    assert_int_equal(arena_counters.free_dirty_slices, dirty);
+}
+
 struct churn {
     uint32_t stop;
     uint32_t failures;
@@ -291,6 +314,7 @@ main(void)
         cmocka_unit_test_setup(test_a_half_refused_purge_promises_nothing, begin),
         cmocka_unit_test_setup(test_a_sandbox_that_forbids_it_is_asked_once, begin),
         cmocka_unit_test_setup(test_withdrawn_slices_are_not_handed_out, begin),
+        cmocka_unit_test_setup(test_clean_memory_that_was_taken_is_made_up_for, begin),
         cmocka_unit_test_setup(test_purging_while_others_allocate_loses_nothing, begin),
     };
 

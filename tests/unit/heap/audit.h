@@ -242,6 +242,7 @@ audit_owned(const span_t *span, uint32_t live)
     require(owner != NULL && owner != &heap_empty);
     current = owner->classes[c].current == span;
     require_eq(span->owner, span_owner_word(owner, c, !current));
+    require_eq((span->owner & OWNER_DIRECT) != 0, !current);
     require_eq((span->flags & SPAN_FLAG_ON_LIST) != 0, !current);
     require_eq(audit_on_list(owner->classes[c].with_room, span), !current);
     require_eq(span->left + span->live_floor, live);

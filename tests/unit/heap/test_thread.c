@@ -229,7 +229,8 @@ test_destructors_may_allocate_to_the_last(void **state)
     assert_int_equal(pthread_key_create(&late_key, late_destructor), 0);
     unit_on_thread(prepare_to_end, &held[0]);
     assert_true(late_rounds >= 4);
-    assert_true(late_without_heap >= 1); /* the last ones were served without */
+    /* The first ones found the thread's heap still there, the last ones were served without. */
+    assert_in_range(late_without_heap, 1, late_rounds - 2);
     held_free(&held[0]);
     held_free(&late[late_rounds - 1]);
     pthread_key_delete(late_key);

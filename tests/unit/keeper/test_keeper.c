@@ -484,6 +484,33 @@ test_a_forked_child_starts_its_own_when_it_grows(void **state)
     unit_child(fork_with_thread, NULL);
 }
 
+/* The C library ends a process with its last thread: that must not be the keeper's. */
+static void
+end_main_thread(void *arg)
+{
+    (void)arg;
+    configure(5, 100, 0);
+    keeper_config.background = true;
+    hold_large(held, 4, MIB);
+    free_blocks(held, 4);
+    for (int i = 0; i < 500 && !keeper_is_running(); i++) {
+        pause_ms(10);
+    }
+    require(keeper_is_running());
+    pthread_exit(NULL);
+}
+
+static void
+test_the_thread_does_not_outlive_the_others(void **state)
+{
+    (void)state;
+    if (UNIT_TSAN) { /* which has a thread of its own */
+        print_message("not with the thread sanitizer\n");
+        return;
+    }
+    assert_true(WIFEXITED(unit_child_status(end_main_thread, NULL, 30))); /* by itself */
+}
+
 int
 main(void)
 {
@@ -500,6 +527,7 @@ main(void)
         cmocka_unit_test(test_the_thread_comes_late_and_works_alone),
         cmocka_unit_test(test_the_thread_sleeps_when_all_is_quiet),
         cmocka_unit_test(test_without_a_thread_the_work_is_done_in_passing),
+        cmocka_unit_test(test_the_thread_does_not_outlive_the_others),
         cmocka_unit_test(test_a_forked_child_starts_its_own_when_it_grows),
     };
 
