@@ -124,7 +124,7 @@ typedef struct span {
     uint64_t *bitmap;      /* owner or pool: one bit per block, set = free and on no list */
     size_t bytes;          /* large: usable bytes, os pages; owner of the block */
     uint32_t bitmap_count; /* owner or pool: bits set */
-    uint32_t capacity;     /* const: blocks */
+    uint32_t capacity;     /* const: blocks; large: slices that came by os_move_pages */
     uint32_t slice_count;  /* const for small; large: grows and shrinks in place (arena lock) */
     union {
         uint32_t touched_slices; /* large: slices that may hold pages (growth room is clean) */

@@ -72,7 +72,7 @@ new_slow(size_t size, size_t align)
             throw_bad_alloc();
         }
         handler();
-        p = heap_alloc_aligned(size, align);
+        p = is_pow2(align) ? heap_alloc_aligned(size, align) : NULL;
         if (p != NULL) {
             return p;
         }

@@ -23,9 +23,11 @@ release_all(bool in_child)
     if (in_child) {
         meta_lock = (lock_t){0};
         arena_lock = (lock_t){0};
+        purge_lock = (lock_t){0};
     } else {
         lock_release(&meta_lock);
         lock_release(&arena_lock);
+        lock_release(&purge_lock);
     }
     heap_locks_release(in_child);
     keeper_postfork(in_child);
@@ -36,6 +38,7 @@ prefork(void)
 {
     keeper_prefork();
     heap_locks_acquire();
+    lock_acquire(&purge_lock);
     lock_acquire(&arena_lock);
     lock_acquire(&meta_lock);
     span_locks_acquire();

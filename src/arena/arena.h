@@ -94,6 +94,7 @@ struct arena_counters {
 
 extern struct arena_counters arena_counters;
 extern lock_t arena_lock;
+extern lock_t purge_lock; /* slices may be withdrawn from circulation by its holder */
 extern lock_t meta_lock;
 extern uint32_t arena_tick; /* atomic(relaxed): advanced by the keeper; stamps freed chunks */
 

@@ -9,6 +9,8 @@
 
 #define SPARE_SLICES ((size_t)(12 << 20) >> SLICE_SHIFT) /* see arena_make_up_for */
 
+lock_t purge_lock;
+
 static size_t
 purge_chunk(size_t index)
 {
@@ -39,25 +41,39 @@ purge_chunk(size_t index)
     return (size_t)bits_count(mask) << SLICE_SHIFT;
 }
 
-size_t
-arena_purge_free(size_t max_bytes, uint32_t before_tick)
+/* lock(purge) held: fork waits for it, so that a child never misses slices that were withdrawn. */
+static size_t
+purge_free(size_t max_bytes, uint32_t before_tick)
 {
     size_t done = 0;
 
     lock_acquire(&arena_lock);
     for (size_t i = space.frontier; i-- > 0 && done < max_bytes;) {
         const chunk_t *chunk = &space.chunks[i];
+        size_t got;
 
         if (chunk->committed == 0 || (chunk->free & chunk->dirty) == 0 ||
             (int32_t)(chunk->freed_tick - before_tick) >= 0) {
             continue;
         }
-        done += purge_chunk(i);
-        if (!os_has(OS_FEATURE_DONTNEED)) {
-            break;
+        got = purge_chunk(i);
+        done += got;
+        if (got == 0) {
+            break; /* refused (a sandbox, mlockall): so would the others be */
         }
     }
     lock_release(&arena_lock);
+    return done;
+}
+
+size_t
+arena_purge_free(size_t max_bytes, uint32_t before_tick)
+{
+    size_t done;
+
+    lock_acquire(&purge_lock);
+    done = purge_free(max_bytes, before_tick);
+    lock_release(&purge_lock);
     return done;
 }
 
@@ -72,10 +88,13 @@ void
 arena_make_up_for(size_t count)
 {
     size_t dirty = atomic_load_relaxed(&arena_counters.free_dirty_slices);
-    size_t spare = max_zu(atomic_load_relaxed(&arena_counters.used_slices) / 16, SPARE_SLICES);
+    size_t used = atomic_load_relaxed(&arena_counters.used_slices);
+    size_t spare = max_zu(used / 16, SPARE_SLICES);
 
-    if (dirty > spare) {
-        arena_purge_free(min_zu(count, dirty - spare) << SLICE_SHIFT,
-                         atomic_load_relaxed(&arena_tick) + 1);
+    if (dirty > spare && atomic_load_relaxed(&arena_counters.purge_failures) == 0 &&
+        lock_try_acquire(&purge_lock)) {
+        purge_free(min_zu(count, dirty - spare) << SLICE_SHIFT,
+                   atomic_load_relaxed(&arena_tick) + 1);
+        lock_release(&purge_lock);
     }
 }

@@ -55,24 +55,38 @@ large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t to
     space_map_span(span, start, slices);
 }
 
+/* Fresh pages of the arena's own mapping for the range, with the advice its chunks had. */
+static bool
+renew(char *start, size_t bytes)
+{
+    char *end = start + bytes;
+
+    if (os_renew(start, bytes) != 0) {
+        return false;
+    }
+    for (char *at = start; at < end;) {
+        size_t chunk = chunk_of_address(at);
+        char *next = chunk_address(chunk + 1) < end ? chunk_address(chunk + 1) : end;
+        bool huge = space.chunks[chunk].kind == CHUNK_HUGE_PAGES;
+
+        if (huge || os_has(OS_FEATURE_THP_ALWAYS)) {
+            os_advise_huge(at, (size_t)(next - at), huge);
+        }
+        at = next;
+    }
+    os_name_range(start, bytes, "tidemalloc");
+    return true;
+}
+
 /* The span's address range as the arena wants it back; how many slices may hold pages. */
 static size_t
 forget_move(span_t *span)
 {
-    size_t bytes = (size_t)span->slice_count << SLICE_SHIFT;
-    size_t chunk = chunk_of_address(span->start);
-
-    if ((span->flags & SPAN_FLAG_MOVED) == 0) {
+    if ((span->flags & SPAN_FLAG_MOVED) == 0 ||
+        !renew(span->start, (size_t)span->slice_count << SLICE_SHIFT)) {
         return span->touched_slices;
     }
     atomic_sub_relaxed(&moved_blocks, 1);
-    if (os_renew(span->start, bytes) != 0) {
-        return span->touched_slices;
-    }
-    if (space.chunks[chunk].kind == CHUNK_HUGE_PAGES) {
-        os_advise_huge(span->start, bytes, true);
-    }
-    os_name_range(span->start, bytes, "tidemalloc");
     return 0;
 }
 
@@ -194,14 +208,19 @@ large_shrink(span_t *span, size_t bytes)
     size_t keep = slices_for(bytes);
     size_t drop = span->slice_count - keep;
     size_t dirty = span->touched_slices > keep ? span->touched_slices - keep : 0;
+    char *tail = span->start + (keep << SLICE_SHIFT);
 
     span->bytes = bytes;
-    if (drop == 0 || (span->flags & SPAN_FLAG_MOVED) != 0) {
+    if (drop == 0) {
         return;
     }
+    if ((span->flags & SPAN_FLAG_MOVED) != 0 && renew(tail, drop << SLICE_SHIFT)) {
+        dirty = 0;
+    }
     span->slice_count = (uint32_t)keep;
+    span->capacity = (uint32_t)min_zu(span->capacity, keep);
     span->touched_slices = (uint32_t)min_zu(span->touched_slices, keep);
-    slices_free(span->start + (keep << SLICE_SHIFT), drop, dirty);
+    slices_free(tail, drop, dirty);
 }
 
 static bool
@@ -239,6 +258,9 @@ large_move(span_t *span, size_t bytes)
     size_t old_count = span->slice_count;
     struct slices to;
 
+    if ((span->flags & SPAN_FLAG_MOVED) != 0 && span->touched_slices > span->capacity) {
+        return NULL; /* grown into its room: two mappings, which kernels before 6.17 do not move */
+    }
     if (used < MOVE_MIN_BYTES || !os_has(OS_FEATURE_MREMAP_DONTUNMAP) ||
         atomic_load_relaxed(&moved_blocks) >= MOVED_BLOCKS_MAX) {
         return NULL;
@@ -248,7 +270,10 @@ large_move(span_t *span, size_t bytes)
         return NULL;
     }
     if (os_move_pages(old, to.start, used) != 0) {
-        slices_free(to.start, to.count, 0);
+        /* The kernel may have unmapped the target before it refused. Not to be had back: lost. */
+        if (renew(to.start, used)) {
+            slices_free(to.start, to.count, 0);
+        }
         return NULL;
     }
     atomic_add_relaxed(&arena_counters.moved_bytes, used);
@@ -257,6 +282,7 @@ large_move(span_t *span, size_t bytes)
     (void)forget_move(span);
     large_describe(span, to.start, bytes, to.count, need);
     span->flags = SPAN_FLAG_MOVED;
+    span->capacity = (uint32_t)slices_for(used);
     slices_free(old, old_count, 0);
     return to.start;
 }

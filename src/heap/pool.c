@@ -222,30 +222,31 @@ pool_release_if_free(heap_t *heap, span_t *span, unsigned size_class)
     }
 }
 
-/* Sets the bits of a chain of blocks; false when one, and the only one, was set before. */
-static bool
+/* Sets the bits of a chain of blocks; how many were not set before. */
+static uint32_t
 mark_free_locked(span_t *span, block_t *head, uint32_t count)
 {
+    uint32_t marked = 0;
+
     for (uint32_t n = 0; n < count; n++) {
         size_t i = (size_t)((char *)(void *)head - span->start) / span->block_size;
         uint64_t bit = 1ull << (i % 64);
 
-        if (count == 1 && (span->bitmap[i / 64] & bit) != 0) {
-            return false;
-        }
+        marked += (span->bitmap[i / 64] & bit) == 0;
         span->bitmap[i / 64] |= bit;
         if (n + 1 < count) {
             head = head->next; /* a single block is not touched at all */
         }
     }
-    span->bitmap_count += count;
-    return true;
+    span->bitmap_count += marked;
+    return marked;
 }
 
 bool
 pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
 {
     struct pool *pool = &pools[span->size_class];
+    uint32_t marked;
     uint32_t live;
 
     lock_acquire(&pool->lock);
@@ -253,14 +254,15 @@ pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
         lock_release(&pool->lock);
         return false;
     }
-    if (!mark_free_locked(span, head, count)) {
+    marked = mark_free_locked(span, head, count);
+    if (marked == 0) {
         lock_release(&pool->lock);
         report_pointer("free", REPORT_DOUBLE_FREE, head, span);
         return true;
     }
     span->flags |= SPAN_FLAG_STALE;
     span->pool_epoch = (uint16_t)atomic_load_relaxed(&arena_tick);
-    live = span->pool_live - count;
+    live = span->pool_live - marked;
     atomic_store_relaxed(&span->pool_live, live);
     if (live == 0) {
         unlink_locked(pool, span);

@@ -167,26 +167,36 @@ heap_alloc_slow(size_t size)
 }
 
 static lock_t fallback_lock;
-static heap_t *fallback; /* lock(fallback) */
+static heap_t *fallback; /* atomic: set once; its fields are under lock(fallback) */
+
+/* Made outside the fallback lock, which ranks above the one for the list of heaps. */
+static heap_t *
+fallback_heap(void)
+{
+    heap_t *heap = atomic_load_acquire(&fallback);
+    heap_t *none = NULL;
+
+    if (heap != NULL || (heap = heap_new()) == NULL) {
+        return heap;
+    }
+    if (!atomic_cas_acq_rel(&fallback, &none, heap)) {
+        heap = none; /* another thread was faster; ours stays unused */
+    }
+    return heap;
+}
 
 void *
 heap_fallback_alloc(unsigned size_class)
 {
-    void *p = NULL;
+    heap_t *heap = tide_init_once() == 0 ? fallback_heap() : NULL;
+    void *p;
 
-    if (tide_init_once() != 0) {
+    if (heap == NULL) {
         errno = ENOMEM;
         return NULL;
     }
     lock_acquire(&fallback_lock);
-    if (fallback == NULL) {
-        fallback = heap_new();
-    }
-    if (fallback != NULL) {
-        p = pop_or_refill(fallback, size_class);
-    } else {
-        errno = ENOMEM;
-    }
+    p = pop_or_refill(heap, size_class);
     lock_release(&fallback_lock);
     return p;
 }

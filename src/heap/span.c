@@ -130,7 +130,9 @@ span_new_small(heap_t *heap, unsigned size_class)
     span->left = 0;
     span->block_size = sc->size;
     span->live_floor = 0;
-    atomic_store_relaxed(&span->size_class, (uint8_t)size_class);
+    /* A thread that just freed in the span this record was before must not take it for empty. */
+    atomic_store_relaxed(&span->pool_live, UINT32_MAX);
+    atomic_store_release(&span->size_class, (uint8_t)size_class);
     span->bitmap = NULL;
     span->bitmap_count = 0;
     atomic_store_relaxed(&span->linked, 0);

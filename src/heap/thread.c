@@ -81,7 +81,12 @@ heap_threads_init(void)
     if (atomic_cas_acquire(&exit_key_made, &none, 1)) {
         if (pthread_key_create(&exit_key, thread_exit_hook) == 0) {
             atomic_store_release(&exit_key_made, 2); /* pairs with heap_attach */
+        } else {
+            atomic_store_release(&exit_key_made, 0);
         }
+    }
+    while (atomic_load_acquire(&exit_key_made) == 1) {
+        cpu_relax(); /* another thread is at it: an array index and a compare-and-swap */
     }
 }
 

@@ -155,12 +155,32 @@ pass_locked(void)
     return peak_level(&peak) > record.used_bytes && record.retained_bytes > params.spare_bytes;
 }
 
+/* The exchange orders the store before the looks: whoever asks or works after them sees the word. */
+static void
+sleep_until_woken(void)
+{
+    (void)atomic_exchange_acq_rel(&wake_word, 1);
+    if (atomic_load_acquire(&stop_asked) == 0 && slices_moved() == seen_work) {
+        os_futex_wait(&wake_word, 1, 0);
+    }
+    atomic_store_relaxed(&wake_word, 0);
+}
+
+static void
+sleep_interval(void)
+{
+    static uint32_t never;
+
+    os_futex_wait(&never, 0, (uint64_t)atomic_load_relaxed(&keeper_config.interval_ms) * 1000000u);
+}
+
 static void *
 keeper_thread_main(void *arg)
 {
     uint32_t quiet = 0;
 
     (void)arg;
+    os_name_thread("tide-keeper");
     atomic_store_release(&thread_state, THREAD_RUNNING);
     while (atomic_exchange_acquire(&stop_asked, 0) == 0) {
         bool busy;
@@ -171,14 +191,10 @@ keeper_thread_main(void *arg)
         quiet = busy ? 0 : quiet + 1;
         /* A pooled span becomes old a window after the last change: stay awake until then. */
         if (quiet > QUIET_PASSES_MAX + window_ticks()) {
-            atomic_store_relaxed(&wake_word, 1);
-            os_futex_wait(&wake_word, 1, 0);
-            atomic_store_relaxed(&wake_word, 0);
+            sleep_until_woken();
             quiet = 0;
         } else {
-            static uint32_t never;
-            os_futex_wait(&never, 0,
-                          (uint64_t)atomic_load_relaxed(&keeper_config.interval_ms) * 1000000u);
+            sleep_interval();
         }
     }
     atomic_store_release(&thread_state, THREAD_NONE);
@@ -190,9 +206,11 @@ keeper_thread_main(void *arg)
 void
 heap_last_thread_gone(void)
 {
-    if (atomic_load_relaxed(&thread_state) == THREAD_RUNNING) {
+    uint32_t state = atomic_load_relaxed(&thread_state);
+
+    if (state == THREAD_RUNNING || state == THREAD_STARTING) {
         atomic_store_release(&stop_asked, 1);
-        atomic_store_relaxed(&wake_word, 0);
+        (void)atomic_exchange_acq_rel(&wake_word, 0);
         os_futex_wake(&wake_word, 1);
     }
 }
@@ -206,7 +224,8 @@ start_thread(void)
         return;
     }
     counter_add(&keeper_counters.thread_starts, 1);
-    if (os_thread_start(keeper_thread_main, NULL, "tide-keeper") != 0) {
+    atomic_store_relaxed(&stop_asked, 0);
+    if (os_thread_start(keeper_thread_main, NULL) != 0) {
         atomic_store_relaxed(&thread_state, THREAD_REFUSED);
     }
 }

@@ -9,6 +9,7 @@
 #include "os/os.h"
 
 #define SPIN_ROUNDS 100
+#define RESET_WAITS 8u
 #define WAIT_NS 20000000ull /* long enough to never matter, short enough for _Fork's child */
 
 void *lock_forking_thread;
@@ -42,9 +43,11 @@ lock_acquire_slow(lock_t *lock)
         cpu_relax();
     }
     /* From here the word is 2 whoever holds it, so that every release wakes one waiter. */
-    while (atomic_exchange_acquire(&lock->word, 2) != 0) {
+    for (unsigned waits = 1; atomic_exchange_acquire(&lock->word, 2) != 0; waits++) {
         os_futex_wait(&lock->word, 2, WAIT_NS);
-        if (lock_process != 0 && os_pid() != lock_process && lock_reset_all != NULL) {
+        /* No holder keeps a lock this long: it is one that this process does not have. */
+        if (waits % RESET_WAITS == 0 && lock_process != 0 && os_pid() != lock_process &&
+            lock_reset_all != NULL) {
             lock_reset_all();
         }
     }

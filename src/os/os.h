@@ -90,7 +90,9 @@ void os_futex_wait(uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 void os_futex_wake(uint32_t *word, int count);
 
 /* Starts a detached thread, all signals blocked, small stack. EAGAIN, EPERM… */
-int os_thread_start(void *(*run)(void *), void *arg, const char *name);
+int os_thread_start(void *(*run)(void *), void *arg);
+/* Names the calling thread. */
+void os_name_thread(const char *name);
 
 /* write(2) until done or failed. */
 void os_write(int fd, const char *text, size_t len);

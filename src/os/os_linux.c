@@ -380,7 +380,7 @@ os_futex_wake(uint32_t *word, int count)
 }
 
 int
-os_thread_start(void *(*run)(void *), void *arg, const char *name)
+os_thread_start(void *(*run)(void *), void *arg)
 {
     int saved_errno = errno;
     int error = injected_fault("thread");
@@ -406,13 +406,20 @@ os_thread_start(void *(*run)(void *), void *arg, const char *name)
     }
     pthread_attr_destroy(&attr);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0) {
-        pthread_setname_np(thread, name);
-    } else {
+    if (error != 0) {
         drop_feature(OS_FEATURE_THREADS);
     }
     errno = saved_errno;
     return error;
+}
+
+void
+os_name_thread(const char *name)
+{
+    int saved_errno = errno;
+
+    prctl(PR_SET_NAME, name, 0, 0, 0);
+    errno = saved_errno;
 }
 
 void
