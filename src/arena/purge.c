@@ -9,7 +9,11 @@
 
 #define SPARE_SLICES ((size_t)(12 << 20) >> SLICE_SHIFT) /* see arena_make_up_for */
 
+#define REFUSALS_MAX 3u /* in a row: an allocating thread does not try any more */
+
 lock_t purge_lock;
+
+static uint32_t refusals; /* lock(purge) to write: purges refused in a row */
 
 static size_t
 purge_chunk(size_t index)
@@ -35,8 +39,10 @@ purge_chunk(size_t index)
     chunk_restore_locked(index, mask, clean);
     if (!clean) {
         counter_add(&arena_counters.purge_failures, 1);
+        counter_add(&refusals, 1);
         return 0;
     }
+    atomic_store_relaxed(&refusals, 0);
     counter_add(&arena_counters.purged_bytes, (size_t)bits_count(mask) << SLICE_SHIFT);
     return (size_t)bits_count(mask) << SLICE_SHIFT;
 }
@@ -91,7 +97,7 @@ arena_make_up_for(size_t count)
     size_t used = atomic_load_relaxed(&arena_counters.used_slices);
     size_t spare = max_zu(used / 16, SPARE_SLICES);
 
-    if (dirty > spare && atomic_load_relaxed(&arena_counters.purge_failures) == 0 &&
+    if (dirty > spare && atomic_load_relaxed(&refusals) < REFUSALS_MAX &&
         lock_try_acquire(&purge_lock)) {
         purge_free(min_zu(count, dirty - spare) << SLICE_SHIFT,
                    atomic_load_relaxed(&arena_tick) + 1);

@@ -155,7 +155,7 @@ pass_locked(void)
     return peak_level(&peak) > record.used_bytes && record.retained_bytes > params.spare_bytes;
 }
 
-/* The exchange orders the store before the looks: whoever asks or works after them sees the word. */
+/* The exchange orders the store before the looks: who asks or works after them sees the word. */
 static void
 sleep_until_woken(void)
 {

@@ -230,6 +230,15 @@ test_clean_memory_that_was_taken_is_made_up_for(void **state)
     (void)state;
     slices_free(p, chunks * CHUNK_SLICES, chunks * CHUNK_SLICES);
     dirty = arena_counters.free_dirty_slices;
+    unit_faults_begin("purge", EAGAIN, 1, UINT32_MAX);
+    for (int i = 0; i < 5; i++) {
+        require_eq(arena_purge_free(SIZE_MAX, unit_now_tick()), 0);
+    }
+    unit_faults_end();
+    arena_make_up_for(1000); /* refused time and again: not tried on slow paths */
+    assert_int_equal(arena_counters.free_dirty_slices, dirty);
+    assert_int_equal(arena_purge_free(1, unit_now_tick()), CHUNK_BYTES); /* it works again */
+    dirty = arena_counters.free_dirty_slices;
     spare = max_zu(arena_counters.used_slices / 16, ((size_t)12 << 20) >> SLICE_SHIFT);
     arena_make_up_for(0);
     assert_int_equal(arena_counters.free_dirty_slices, dirty);

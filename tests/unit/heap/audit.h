@@ -320,11 +320,22 @@ static TIDE_UNUSED void
 audit_heap(const heap_t *heap)
 {
     uint32_t waiting = 0;
+    uint32_t spare = 0;
 
     for (unsigned i = 0; i < HEAP_RING_LEN; i++) {
         waiting += heap->ring[i].span != NULL;
     }
     require_eq(heap->ring_used, waiting);
+    for (const span_t *s = heap->spare; s != NULL; s = s->next) {
+        require_eq(s->kind, SPAN_NONE);
+        require_eq(s->slice_count, 1);
+        require(unit_owner(s) == NULL);
+        require(space_span_of(s->start) == s);
+        require(s->bitmap == NULL);
+        spare++;
+    }
+    require_eq(heap->spare_count, spare);
+    require_le(spare, heap->state == HEAP_EMPTY ? 0 : HEAP_SPARE_SPANS);
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         const heap_class_t *hc = &heap->classes[c];
         uint32_t n = 0;

@@ -94,10 +94,13 @@ span_resident(const span_t *span)
     return os_resident_range(span->start, (size_t)span->slice_count << SLICE_SHIFT);
 }
 
+/* Its span was released: to the arena, or kept empty by a heap. */
 static TIDE_UNUSED bool
 is_gone(const void *p)
 {
-    return space_span_of(p) == &span_gone;
+    const span_t *span = space_span_of(p);
+
+    return span != NULL && span != &span_none && span->kind == SPAN_NONE;
 }
 
 #endif

@@ -111,13 +111,13 @@ static void
 test_fresh_zero_pages_are_not_touched(void **state)
 {
     const size_t size = (size_t)4 << 20;
-    uint64_t avoided = arena_counters.zeroing_avoided_bytes;
+    uint64_t avoided = heap_self()->counters.zeroing_avoided_bytes;
     char *p;
 
     (void)state;
     (void)keeper_trim();
     p = heap_alloc_zeroed(size);
-    assert_int_equal(arena_counters.zeroing_avoided_bytes - avoided, size);
+    assert_int_equal(heap_self()->counters.zeroing_avoided_bytes - avoided, size);
     assert_int_equal(os_resident_range(p, size), 0);
     assert_true(unit_is_filled(p, 0, size));
     tide_free(p);

@@ -195,7 +195,7 @@ test_zero_means_zero(void **state)
 static void
 test_growth_in_place_keeps_the_address(void **state)
 {
-    uint64_t in_place = arena_counters.realloc_in_place;
+    uint64_t in_place = heap_self()->counters.realloc_in_place;
     char *p;
     char *room;
     size_t size = 40 * KIB;
@@ -222,7 +222,7 @@ test_growth_in_place_keeps_the_address(void **state)
     }
     assert_true(has_words(p, size, 1));
     assert_true(size > 100 * KIB);
-    assert_int_equal(arena_counters.realloc_in_place, in_place);
+    assert_int_equal(heap_self()->counters.realloc_in_place, in_place);
     tide_free(p);
 }
 
@@ -232,7 +232,7 @@ test_growth_by_moving_pages_copies_nothing(void **state)
     void *neighbour;
     char *p = alloc_enclosed(512 * KIB, &neighbour);
     uint64_t moved = arena_counters.moved_bytes;
-    uint64_t copied = arena_counters.realloc_copied;
+    uint64_t copied = heap_self()->counters.realloc_copied;
     char *q;
 
     (void)state;
@@ -244,12 +244,46 @@ test_growth_by_moving_pages_copies_nothing(void **state)
     assert_true(is_gone(p));
     if (os_has(OS_FEATURE_MREMAP_DONTUNMAP)) { /* else it was copied, as a test below wants it */
         assert_true(arena_counters.moved_bytes >= moved + 512 * KIB);
-        assert_int_equal(arena_counters.realloc_copied, copied);
+        assert_int_equal(heap_self()->counters.realloc_copied, copied);
         assert_int_equal(os_resident_range(p, 512 * KIB), 0); /* not resident twice */
     }
     memset(q, 1, 600 * KIB);
     tide_free(unit_hide(q));
     assert_true(is_gone(q));
+    free_neighbour(neighbour);
+}
+
+static void
+test_a_moved_block_shrinks_and_grows_again(void **state)
+{
+    void *neighbour;
+    char *p = alloc_enclosed(512 * KIB, &neighbour);
+    size_t used;
+    char *q;
+
+    (void)state;
+    fill_words(p, 512 * KIB, 7);
+    p = tide_realloc(p, 600 * KIB);
+    memset(p + 512 * KIB, 0xff, 88 * KIB);
+    used = arena_counters.used_slices;
+    q = tide_realloc(p, 200 * KIB);
+    assert_ptr_equal(q, p);
+    assert_true(has_words(q, 200 * KIB, 7));
+    assert_true(used - arena_counters.used_slices >= 400 * KIB >> SLICE_SHIFT); /* and the room */
+    for (int i = 0; i < 20; i++) { /* what it gave back reads as zero if it is said to */
+        char *probe = tide_calloc(1, 300 * KIB);
+
+        require(probe != NULL && unit_is_filled(probe, 0, 300 * KIB));
+        if (i % 2 == 0) {
+            tide_free(probe);
+        }
+    }
+    for (size_t size = 300 * KIB; size < 20 * MIB; size = size * 5 / 4) {
+        q = tide_realloc(q, size);
+        require(q != NULL && has_words(q, 200 * KIB, 7));
+        memset(q + 200 * KIB, 0xee, size - 200 * KIB);
+    }
+    tide_free(q);
     free_neighbour(neighbour);
 }
 
@@ -383,7 +417,7 @@ test_a_refused_move_is_a_copy(void **state)
 {
     void *neighbour;
     char *p = alloc_enclosed(512 * KIB, &neighbour);
-    uint64_t copied = arena_counters.realloc_copied;
+    uint64_t copied = heap_self()->counters.realloc_copied;
     char *q;
 
     (void)state;
@@ -393,7 +427,7 @@ test_a_refused_move_is_a_copy(void **state)
     assert_true(unit_faults_end() > 0);
     assert_non_null(q);
     assert_true(has_words(q, 512 * KIB, 5));
-    assert_int_equal(arena_counters.realloc_copied, copied + 1);
+    assert_int_equal(heap_self()->counters.realloc_copied, copied + 1);
     assert_true(is_gone(p));
     tide_free(q);
     free_neighbour(neighbour);
@@ -494,6 +528,7 @@ main(void)
         cmocka_unit_test(test_zero_means_zero),
         cmocka_unit_test(test_growth_in_place_keeps_the_address),
         cmocka_unit_test(test_growth_by_moving_pages_copies_nothing),
+        cmocka_unit_test(test_a_moved_block_shrinks_and_grows_again),
         cmocka_unit_test(test_a_block_that_keeps_growing_seldom_moves),
         cmocka_unit_test(test_moved_blocks_are_renewed),
         cmocka_unit_test(test_shrinking_gives_the_end_back),

@@ -6,6 +6,13 @@
 
 static struct held held[BLOCKS_MAX];
 
+/* To the arena: no heap keeps it. */
+static void
+release(span_t *span)
+{
+    span_release(NULL, span);
+}
+
 static void
 test_a_new_span_is_empty_and_known(void **state)
 {
@@ -14,6 +21,7 @@ test_a_new_span_is_empty_and_known(void **state)
         unsigned c = fresh_class(size);
         const struct size_class *sc = &size_classes[c];
         span_t *span = span_new_small(heap_self(), c);
+        char *start;
 
         require(span != NULL);
         require_eq(span->kind, SPAN_SMALL);
@@ -31,8 +39,9 @@ test_a_new_span_is_empty_and_known(void **state)
         require(space_span_of(span->start) == span);
         require(space_span_of(span->start + ((size_t)sc->slices << SLICE_SHIFT) - 1) == span);
         require(!span_has_block_at(span, span->start)); /* none was handed out */
-        span_release(heap_self(), span);
-        require(is_gone(span->start));
+        start = span->start;
+        release(span);
+        require(space_span_of(start) == &span_gone);
     }
 }
 
@@ -66,7 +75,7 @@ test_blocks_are_linked_a_page_at_a_time(void **state)
             }
         }
         require_eq(linked, span->capacity);
-        span_release(heap_self(), span);
+        release(span);
     }
 }
 
@@ -98,18 +107,18 @@ test_release_reports_what_was_touched(void **state)
     dirty = arena_counters.free_dirty_slices;
     span = span_new_small(heap_self(), c);
     assert_true(span->zero);
-    span_release(heap_self(), span);
+    release(span);
     assert_int_equal(arena_counters.free_dirty_slices, dirty); /* nothing */
     span = span_new_small(heap_self(), c);
     assert_true(span->zero);
     assert_true(span_extend(span, &list) > 0);
-    span_release(heap_self(), span);
+    release(span);
     assert_int_equal(arena_counters.free_dirty_slices, dirty + 1); /* its first slice */
     span = span_new_small(heap_self(), c);
     while (span_extend(span, &list) > 0) {
         list = &list_end;
     }
-    span_release(heap_self(), span);
+    release(span);
     assert_int_equal(arena_counters.free_dirty_slices, dirty + size_classes[c].slices);
 }
 
@@ -176,7 +185,51 @@ test_blocks_in_the_bitmap_come_back_a_page_at_a_time(void **state)
         require(held_is_whole(&held[i]));
         held[i].p = NULL;
     }
-    span_release(heap_self(), span);
+    release(span);
+}
+
+/* Empty spans of one slice wait in the heap for whatever class comes next. */
+static void
+test_a_heap_keeps_some_empty_spans(void **state)
+{
+    enum { N = HEAP_SPARE_SPANS + 4 };
+    unsigned c = fresh_class(64);
+    unsigned other = size_class_of(1024);
+    span_t *spans[N];
+    size_t used = arena_counters.used_slices;
+    block_t *list = &list_end;
+    char *start;
+
+    (void)state;
+    assert_int_equal(size_classes[c].slices, 1);
+    assert_int_equal(size_classes[other].slices, 1);
+    assert_int_equal(heap_self()->spare_count, 0);
+    for (size_t i = 0; i < N; i++) {
+        spans[i] = span_new_small(heap_self(), c);
+        (void)span_extend(spans[i], &list);
+        list = &list_end;
+    }
+    for (size_t i = 0; i < N; i++) {
+        start = spans[i]->start;
+        span_release(heap_self(), spans[i]);
+        require(is_gone(start));
+        require_eq(heap_self()->spare_count, min_zu(i + 1, HEAP_SPARE_SPANS));
+    }
+    assert_int_equal(arena_counters.used_slices, used + HEAP_SPARE_SPANS);
+    spans[0] = span_new_small(heap_self(), other);
+    assert_int_equal(heap_self()->spare_count, HEAP_SPARE_SPANS - 1);
+    assert_int_equal(arena_counters.used_slices, used + HEAP_SPARE_SPANS);
+    assert_int_equal(spans[0]->block_size, size_classes[other].size);
+    assert_int_equal(spans[0]->capacity, size_classes[other].capacity);
+    assert_int_equal(span_linked(spans[0]), 0);
+    assert_false(spans[0]->zero); /* somebody wrote there */
+    assert_int_equal(spans[0]->kind, SPAN_SMALL);
+    assert_ptr_equal(space_span_of(spans[0]->start), spans[0]);
+    assert_true(span_extend(spans[0], &list) > 0);
+    span_release(NULL, spans[0]);
+    span_let_go_spare(heap_self());
+    assert_int_equal(heap_self()->spare_count, 0);
+    assert_int_equal(arena_counters.used_slices, used);
 }
 
 static void
@@ -217,7 +270,7 @@ test_no_memory_leaves_nothing_behind(void **state)
     assert_int_equal(heap_self()->counters.spans_new, made);
     span = span_new_small(heap_self(), c);
     assert_non_null(span);
-    span_release(heap_self(), span);
+    release(span);
     while (n > 0) {
         slices_free(filler[--n].start, 1, 0);
     }
@@ -233,6 +286,7 @@ main(void)
         cmocka_unit_test(test_release_reports_what_was_touched),
         cmocka_unit_test(test_bitmaps_are_zero_apart_and_reused),
         cmocka_unit_test(test_blocks_in_the_bitmap_come_back_a_page_at_a_time),
+        cmocka_unit_test(test_a_heap_keeps_some_empty_spans),
         cmocka_unit_test(test_no_memory_leaves_nothing_behind),
     };
 

@@ -352,7 +352,7 @@ test_every_fallible_call_can_be_made_to_fail(void **state)
     keeping_errno(require_eq(os_populate(p, OS_PAGE), ENOMEM));
     keeping_errno(require_eq(os_move_pages(p, p + 8 * OS_PAGE, OS_PAGE), ENOMEM));
     keeping_errno(require_eq(os_renew(p, OS_PAGE), ENOMEM));
-    keeping_errno(require_eq(os_thread_start(NULL, NULL, ""), ENOMEM));
+    keeping_errno(require_eq(os_thread_start(NULL, NULL), ENOMEM));
     assert_int_equal(unit_faults_end(), 9);
     assert_true(unit_is_filled(p, 6, 16 * OS_PAGE));
     os_unreserve(p, 16 * OS_PAGE);
@@ -485,7 +485,7 @@ started_main(void *arg)
     sigset_t blocked;
     int detached = 0;
 
-    usleep(20000); /* the name is given from outside */
+    keeping_errno(os_name_thread("tide-test"));
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
     for (int i = 1; i < SIGRTMAX; i++) {
         bool reserved = i > SIGSYS && i < SIGRTMIN;
@@ -514,7 +514,7 @@ test_started_threads_are_quiet(void **state)
 
     (void)state;
     pthread_sigmask(SIG_SETMASK, NULL, &before);
-    keeping_errno(require_eq(os_thread_start(started_main, &s, "tide-test"), 0));
+    keeping_errno(require_eq(os_thread_start(started_main, &s), 0));
     pthread_sigmask(SIG_SETMASK, NULL, &after);
     while (atomic_load_acquire(&s.done) == 0) {
         os_futex_wait(&s.done, 0, 100000000);
