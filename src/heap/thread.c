@@ -186,7 +186,7 @@ take_old_orphan(uint32_t before_tick)
     lock_acquire(&heaps_lock);
     for (link = &orphans; (heap = *link) != NULL; link = &heap->next_idle) {
         if ((int32_t)(heap->orphan_tick - before_tick) < 0) {
-            *link = heap->next_idle;
+            atomic_store_relaxed(link, heap->next_idle); /* heap_thread_exit peeks */
             break;
         }
     }
