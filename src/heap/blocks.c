@@ -26,12 +26,6 @@ heap_alloc_large(size_t size)
 }
 
 void *
-heap_alloc_any(size_t size)
-{
-    return heap_alloc(size);
-}
-
-void *
 heap_alloc_zeroed(size_t size)
 {
     bool zero = false;

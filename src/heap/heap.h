@@ -51,7 +51,7 @@ void heap_threads_init(void); /* registers the thread-exit hook; may be called a
 void *heap_fallback_alloc(unsigned size_class);
 void heap_fallback_lock(bool acquire, bool in_child);
 
-/* Orphans older than `epoch` give all spans away. The number of heaps emptied. */
+/* Heaps orphaned before the tick give all spans away. The number of heaps emptied. */
 size_t heap_dissolve_orphans(uint32_t before_tick);
 
 /* Lets go of everything the heap owns (its thread's own, or an orphan's). */
@@ -143,8 +143,7 @@ void heap_look_around(heap_t *heap);
 /* Frees of pointers that no span is known for. Defined in api/foreign.c. */
 void foreign_free(void *p);
 
-/* --- large.c
- * --------------------------------------------------------------------------------------- */
+/* --- large.c ---------------------------------------------------------------------------------- */
 
 /* zero: may be NULL; set when the block reads as zero. align is a power of two. */
 void *large_alloc(size_t size, size_t align, bool *zero);
@@ -154,8 +153,7 @@ void large_let_go_cache(heap_t *heap);
 /* In place, by moving pages, or NULL (then copy). */
 void *large_realloc(span_t *span, size_t size);
 
-/* --- cold.c
- * ------------------------------------------------------------------------------------------ */
+/* --- cold.c ----------------------------------------------------------------------------------- */
 
 /* Turns the span's free blocks into bits, gives back the os pages that hold no live block; bytes
  * given back. The caller works on the span alone. */
@@ -163,10 +161,8 @@ size_t span_cool(span_t *span, uint32_t *live);
 /* Cools pooled spans that nobody touched since the tick, up to max_bytes; bytes given back. */
 size_t heap_purge_holes(uint32_t before_tick, size_t max_bytes);
 
-/* --- whole-heap verbs used by api/
- * ------------------------------------------------------------------- */
+/* --- whole-heap verbs used by api/ ------------------------------------------------------------ */
 
-void *heap_alloc_any(size_t size);                   /* the hot path, out of line */
 void *heap_alloc_aligned(size_t size, size_t align); /* align: power of two */
 void *heap_alloc_zeroed(size_t size);
 void *heap_realloc(void *p, size_t size, const char *function);
