@@ -3,11 +3,11 @@
  * The slow side of free: blocks of other heaps, of nobody, large ones, errors; and what happens
  * when a span of ours has become (nearly) empty.
  *
- * Policy of the two thresholds: a span with no live block is released (one a class is kept, and some
- * wait as spares for any class). A span with few (see live_floor_of) goes to the pool when the heap has others with room: a span that
- * is mostly free should not wait for a thread that may never allocate again, and what is pooled can
- * be purged around its survivors by the keeper. Its last frees then cost a compare-and-swap each
- * (batched per span).
+ * Policy of the two thresholds: a span with no live block is released (one a class is kept, and
+ * some wait as spares for any class). A span with few (see live_floor_of) goes to the pool when the
+ * heap has others with room: a span that is mostly free should not wait for a thread that may never
+ * allocate again, and what is pooled can be purged around its survivors by the keeper. Its last
+ * frees then cost a compare-and-swap each (batched per span).
  */
 #include "base/assert.h"
 #include "heap/heap.h"
