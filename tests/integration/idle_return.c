@@ -11,7 +11,7 @@
 #include <pthread.h>
 
 enum { BYTES = 160 << 20, LEAST = 200, MOST = 4000 };
-static pthread_barrier_t done, resume;
+static pthread_barrier_t full, done, resume;
 static int threads;
 
 static void *
@@ -28,6 +28,7 @@ burst(void *arg)
         CHECK(p[i] != NULL);
         pattern_fill(p[i], size[i], i);
     }
+    pthread_barrier_wait(&full); /* or the peak would tell how the threads were scheduled */
     for (size_t i = 0; i < count; i++) {
         if (rnd_below(&state, 20) != 0) {
             free(p[i]);
@@ -45,6 +46,7 @@ burst(void *arg)
             pattern_fill(p[i], size[i], i);
         }
     }
+    pthread_barrier_wait(&full);
     for (size_t i = 0; i < count; i++) {
         CHECK_PATTERN(p[i], size[i], i);
         free(p[i]);
@@ -59,6 +61,7 @@ main(int argc, char **argv)
 {
     threads = argc > 1 ? atoi(argv[1]) : 1;
     pthread_t t[16];
+    pthread_barrier_init(&full, NULL, (unsigned)threads);
     pthread_barrier_init(&done, NULL, (unsigned)threads + 1);
     pthread_barrier_init(&resume, NULL, (unsigned)threads + 1);
     for (uintptr_t i = 0; i < (uintptr_t)threads; i++) {
