@@ -60,15 +60,23 @@ typedef struct heap heap_t;
  */
 #define HEAP_ALIGN ((uintptr_t)4096)
 #define OWNER_KEY(owner) ((owner) & ~(HEAP_ALIGN - 1))
+#define OWNER_BIN(owner) ((owner) & (HEAP_ALIGN - 16))
 #define OWNER_DIRECT ((uintptr_t)8) /* frees go to the span's own list, not to the bin */
-#define OWNER_NOBODY (~(uintptr_t)0)
+#define OWNER_NOBODY_KEY ((uintptr_t)0 - HEAP_ALIGN)
+/* Nobody's, and no class's either: large, cold, or no span at all. The bin behind the last one is
+ * never anything but strict. */
+#define OWNER_NOBODY (OWNER_NOBODY_KEY + TIDE_CLASS_COUNT * sizeof(bin_t))
 
 /* The blocks a heap hands out next for one class: the last ones freed, and what refills brought. */
 typedef struct bin {
-    block_t *head; /* owner: never NULL; list_end when empty */
-    uint32_t left; /* owner: how many more frees than allocations until a look */
-    uint32_t pad;
+    block_t *head;  /* owner: never NULL; list_end when empty */
+    uint32_t left;  /* owner: how many more frees than allocations until a look */
+    int32_t strict; /* owner: which bits of owner ^ key keep a block out: BIN_STRICT or 0 */
 } bin_t;
+
+/* Only blocks of the heap's own spans, and of those only if they are not direct. A heap that frees
+ * many blocks of other heaps' spans takes all (0); see heap/transfer.h. */
+#define BIN_STRICT ((int32_t)(-(int32_t)HEAP_ALIGN | (int32_t)OWNER_DIRECT))
 
 /*
  * The remote word: everything other threads do to a span goes through this one word, so each
@@ -167,6 +175,8 @@ typedef struct heap_class {
     span_t *oldest;    /* owner: the last of them */
     uint32_t with_room_count;
     uint32_t spans_taken; /* owner: fresh spans so far, saturating */
+    uint32_t foreign;     /* owner: frees of others' blocks of late; see transfer.h */
+    uint32_t bin_limit;   /* owner: frees into the bin between two looks; half as many stay in it */
 } heap_class_t;
 
 /* Counters of one heap: owner-w/any-r. */
@@ -192,7 +202,7 @@ typedef struct heap_counters {
  * exits. The hot fields come first.
  */
 struct heap {
-    bin_t bins[TIDE_CLASS_COUNT];           /* owner: first, so that an owner word can hold both */
+    bin_t bins[TIDE_CLASS_COUNT + 1];       /* owner: first, so that an owner word can hold both */
     heap_class_t classes[TIDE_CLASS_COUNT]; /* owner: */
     span_t *large_cache[HEAP_LARGE_CACHE + 1]; /* owner: by slices; a freed large block each */
     span_t *spare;                             /* owner: empty spans of one slice, any class next */

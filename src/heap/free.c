@@ -13,6 +13,7 @@
 #include "heap/heap.h"
 #include "heap/remote.h"
 #include "heap/report.h"
+#include "heap/transfer.h"
 
 #define WITH_ROOM_KEEP 2u /* spans with room a heap keeps per class however empty they are */
 
@@ -209,10 +210,19 @@ route_list(heap_t *heap, block_t *list, uint32_t count)
 }
 
 void
+heap_bin_be_strict(heap_t *heap, unsigned size_class)
+{
+    heap->bins[size_class].strict = BIN_STRICT;
+    heap->classes[size_class].foreign = 0;
+    heap->classes[size_class].bin_limit = size_classes[size_class].bin_limit;
+}
+
+void
 heap_bin_look(heap_t *heap, unsigned size_class)
 {
     bin_t *bin = &heap->bins[size_class];
-    uint32_t limit = size_classes[size_class].bin_limit;
+    heap_class_t *hc = &heap->classes[size_class];
+    uint32_t limit = hc->bin_limit;
     block_t *last = bin->head;
     block_t *rest;
 
@@ -226,6 +236,15 @@ heap_bin_look(heap_t *heap, unsigned size_class)
     rest = last->next;
     if (rest == &list_end || !block_is_linked(last)) {
         return;
+    }
+    if (bin->strict == 0) {
+        if (transfer_put(size_class, rest)) {
+            hc->foreign = FOREIGN_MOST;
+            hc->bin_limit = (uint32_t)min_zu(2 * limit, transfer_bin_limit(size_class));
+            block_link(last, &list_end);
+            return;
+        }
+        heap_bin_be_strict(heap, size_class);
     }
     rest = route_list(heap, rest, limit);
     block_link(last, rest);
@@ -241,6 +260,7 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
     block_t *list = bin->head;
 
     bin->head = &list_end;
+    heap_bin_be_strict(heap, size_class);
     if (span != NULL) {
         hc->current = NULL;
         with_room_add(heap, span);
@@ -345,10 +365,19 @@ heap_free_slow(void *p, span_t *span)
     enum span_state state = remote_state(atomic_load_acquire(&span->remote));
 
     if (likely(atomic_load_relaxed(&span->kind) == SPAN_SMALL && heap != &heap_empty) &&
-        (state == SPAN_OWNED || state == SPAN_POOLED) && span_has_block_at(span, p) &&
-        !block_is_linked(p)) {
-        remote_ring_add(heap, span, p);
-        return;
+        state != SPAN_COLD && span_has_block_at(span, p) && !block_is_linked(p)) {
+        unsigned c = span->size_class;
+        heap_class_t *hc = &heap->classes[c];
+
+        if (OWNER_KEY(atomic_load_relaxed(&span->owner)) != OWNER_NOBODY_KEY &&
+            ++hc->foreign >= FOREIGN_KEEP && transfer_has_room(c)) {
+            hc->foreign = FOREIGN_MOST;
+            heap->bins[c].strict = 0; /* from the next one on */
+        }
+        if (state != SPAN_FULL) {
+            remote_ring_add(heap, span, p);
+            return;
+        }
     }
     free_rare(p, span);
 }

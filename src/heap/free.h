@@ -17,6 +17,33 @@
 
 #include "heap/heap.h"
 
+/* A block that does not go to the bin: to its span if that is ours. `strange` is the span's owner
+ * word ^ our key. */
+TIDE_HOT void
+heap_free_direct(block_t *block, span_t *span, uintptr_t strange)
+{
+    uintptr_t guard = heap_guard + (uintptr_t)block;
+
+    if (OWNER_KEY(strange) != 0) {
+        heap_free_slow(block, span);
+        return;
+    }
+    if (unlikely(!span_has_block_at(span, block))) {
+        heap_free_misplaced(block, span);
+        return;
+    }
+    if (unlikely((uintptr_t)block->next + guard == block->guard)) {
+        heap_free_twice(block, span);
+        return;
+    }
+    block->next = span->own;
+    block->guard = (uintptr_t)span->own + guard;
+    span->own = block;
+    if (unlikely(--span->left == 0)) {
+        heap_free_look(heap_self(), span);
+    }
+}
+
 TIDE_HOT void
 heap_free(void *p)
 {
@@ -34,8 +61,9 @@ heap_free(void *p)
     }
     span = atomic_load_hot(&space.map[slice]);
     owner = atomic_load_relaxed(&span->owner);
-    if (unlikely(OWNER_KEY(owner) != key)) {
-        heap_free_slow(p, span);
+    bin = (bin_t *)((uintptr_t)heap_self()->bins + OWNER_BIN(owner));
+    if (((owner ^ key) & (uintptr_t)(intptr_t)bin->strict) != 0) {
+        heap_free_direct(block, span, owner ^ key);
         return;
     }
     if (unlikely(!span_has_block_at(span, p))) {
@@ -47,16 +75,6 @@ heap_free(void *p)
         heap_free_twice(p, span);
         return;
     }
-    if ((owner & OWNER_DIRECT) != 0) {
-        block->next = span->own;
-        block->guard = (uintptr_t)span->own + guard;
-        span->own = block;
-        if (unlikely(--span->left == 0)) {
-            heap_free_look(heap_self(), span);
-        }
-        return;
-    }
-    bin = (bin_t *)((uintptr_t)&heap_empty + owner);
     block->next = bin->head;
     block->guard = (uintptr_t)bin->head + guard;
     bin->head = block;

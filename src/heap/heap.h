@@ -112,6 +112,8 @@ void pool_locks_release(bool in_child);
 
 /* Frees a block of a small span that is not the caller's. heap may be NULL. */
 void remote_free(heap_t *heap, span_t *span, block_t *block);
+/* Frees every block of a chain of small blocks, for no thread in particular. */
+void remote_free_chain(block_t *chain);
 /* Sends everything that waits in the heap's ring. */
 void remote_flush(heap_t *heap);
 
@@ -132,6 +134,8 @@ void span_claim(heap_t *heap, span_t *span, uint32_t live);
 void heap_with_room_remove(heap_t *heap, span_t *span);
 /* The bin's countdown ran out: blocks beyond half the limit go back to their spans. */
 void heap_bin_look(heap_t *heap, unsigned size_class);
+/* The bin takes no blocks of other heaps' spans any more. */
+void heap_bin_be_strict(heap_t *heap, unsigned size_class);
 /* All blocks of the bin, and the current span, go back. */
 void heap_empty_bin(heap_t *heap, unsigned size_class);
 /* Wakes or starts the background thread when it has work. Defined in keeper/. */

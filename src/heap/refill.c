@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "heap/alloc.h"
 #include "heap/report.h"
+#include "heap/transfer.h"
 
 #define LOOK_AROUND_REFILLS 128u
 
@@ -83,8 +84,16 @@ refill(heap_t *heap, unsigned c)
 {
     bin_t *bin = &heap->bins[c];
     span_t *span = heap->classes[c].current;
+    block_t *chain;
 
-    bin->left = size_classes[c].bin_limit;
+    bin->left = heap->classes[c].bin_limit;
+    if (!transfer_is_empty(c) && (chain = transfer_take(c)) != NULL) {
+        bin->head = chain;
+        return true;
+    }
+    if (bin->strict == 0 && --heap->classes[c].foreign == 0) {
+        heap_bin_be_strict(heap, c);
+    }
     do {
         while (span != NULL) {
             if (refill_from(span, bin)) {

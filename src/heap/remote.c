@@ -79,6 +79,22 @@ remote_free(heap_t *heap, span_t *span, block_t *block)
 }
 
 void
+remote_free_chain(block_t *chain)
+{
+    while (chain != &list_end) {
+        block_t *next = chain->next;
+        span_t *span = space_span_of(chain);
+
+        if (!block_is_linked(chain)) {
+            report_pointer("free", REPORT_CORRUPTED, chain, span);
+            return; /* what hung behind the damage counts as live for good */
+        }
+        remote_free(NULL, span, chain);
+        chain = next;
+    }
+}
+
+void
 remote_flush(heap_t *heap)
 {
     for (unsigned i = 0; i < HEAP_RING_LEN && heap->ring_used > 0; i++) {

@@ -13,12 +13,13 @@
 
 #include "base/assert.h"
 #include "heap/heap.h"
+#include "heap/transfer.h"
 
 #define EXIT_ROUNDS 2u
 
 TIDE_ALIGNED(HEAP_ALIGN)
 heap_t heap_empty = {
-    .bins = {[0 ... TIDE_CLASS_COUNT - 1] = {.head = &list_end}},
+    .bins = {[0 ... TIDE_CLASS_COUNT] = {.head = &list_end, .strict = BIN_STRICT}},
 };
 TIDE_TLS uintptr_t heap_self_key;
 TIDE_TLS bool heap_thread_over;
@@ -47,8 +48,10 @@ heap_new(void)
         return NULL;
     }
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        heap->bins[c].head = &list_end;
+        heap->bins[c] = (bin_t){&list_end, size_classes[c].bin_limit, BIN_STRICT};
+        heap->classes[c].bin_limit = size_classes[c].bin_limit;
     }
+    heap->bins[TIDE_CLASS_COUNT] = (bin_t){&list_end, 1, BIN_STRICT};
     heap->collect_at = 1;
     heap->state = HEAP_LIVE;
     heap->trim_epoch = atomic_load_relaxed(&heap_trim_epoch);
@@ -228,6 +231,7 @@ heap_locks_acquire(void)
 {
     lock_acquire(&heaps_lock);
     heap_fallback_lock(true, false);
+    transfer_locks_acquire();
     pool_locks_acquire();
 }
 
@@ -235,6 +239,7 @@ void
 heap_locks_release(bool in_child)
 {
     pool_locks_release(in_child);
+    transfer_locks_release(in_child);
     heap_fallback_lock(false, in_child);
     if (in_child) {
         heaps_lock = (lock_t){0};

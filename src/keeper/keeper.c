@@ -10,6 +10,7 @@
 #include "keeper/keeper.h"
 
 #include "heap/heap.h"
+#include "heap/transfer.h"
 #include "os/os.h"
 #include "predict/peak.h"
 
@@ -141,6 +142,7 @@ pass_locked(void)
     score(&record, tick);
     peak_observe(&peak, &params, &record);
     if (atomic_load_relaxed(&keeper_config.purge)) {
+        transfer_send_home(old);
         counter_add(&keeper_counters.orphans_dissolved, heap_dissolve_orphans(old));
         if (atomic_load_relaxed(&keeper_config.hole_purge)) {
             done += heap_purge_holes(old, HOLE_QUOTA_BYTES);
@@ -290,6 +292,7 @@ keeper_trim(void)
         atomic_add_relaxed(&heap_trim_epoch, 1);
     }
     heap_dissolve_orphans(tick + 1);
+    transfer_send_home(tick + 1);
     (void)heap_purge_holes(tick + 1, SIZE_MAX);
     (void)arena_purge_free(SIZE_MAX, tick + 1);
     lock_release(&pass_lock);

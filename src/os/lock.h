@@ -19,6 +19,7 @@ enum lock_rank {
     LOCK_RANK_INIT,
     LOCK_RANK_HEAPS,    /* the list of heaps, orphans */
     LOCK_RANK_FALLBACK, /* the heap of threads that have none any more */
+    LOCK_RANK_TRANSFER, /* one per size class */
     LOCK_RANK_POOL,     /* one per size class */
     LOCK_RANK_PURGE,    /* slices withdrawn while their pages are given back */
     LOCK_RANK_ARENA,    /* chunks, slices, frontier */

@@ -163,7 +163,9 @@ unit_owner(const span_t *span)
 {
     uintptr_t owner = atomic_load_relaxed(&span->owner);
 
-    return owner == OWNER_NOBODY ? NULL : (heap_t *)((uintptr_t)&heap_empty + OWNER_KEY(owner));
+    return OWNER_KEY(owner) == OWNER_NOBODY_KEY
+               ? NULL
+               : (heap_t *)((uintptr_t)&heap_empty + OWNER_KEY(owner));
 }
 
 static TIDE_UNUSED enum span_state

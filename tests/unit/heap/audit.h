@@ -13,6 +13,7 @@
 
 #include "../unit.h"
 
+#include "heap/transfer.h"
 #include "tidemalloc.h"
 
 /* --- the live blocks of the test -------------------------------------------------------------- */
@@ -211,6 +212,25 @@ audit_bins(const span_t *span)
     return n;
 }
 
+/* Blocks of the span on their way between threads. */
+static TIDE_UNUSED uint32_t
+audit_transfers(const span_t *span)
+{
+    const struct transfer *t = &transfers[span->size_class];
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < t->count; i++) {
+        for (const block_t *b = t->chains[i]; b != &list_end; b = b->next) {
+            require(block_is_linked(b));
+            if (space_span_of(b) == span) {
+                audit_see_block(span, b);
+                n++;
+            }
+        }
+    }
+    return n;
+}
+
 /* Blocks of the span that wait in rings. */
 static TIDE_UNUSED uint32_t
 audit_rings(const span_t *span)
@@ -275,7 +295,8 @@ audit_span(span_t *span, void *arg)
     bits = audit_bitmap(span);
     remote = audit_chain(span, remote_head(span, word), &last);
     require_eq(remote, remote_count(word));
-    live = audit_live[audit_slice(span)] + remote + audit_rings(span) + audit_bins(span);
+    live = audit_live[audit_slice(span)] + remote + audit_rings(span) + audit_bins(span) +
+           audit_transfers(span);
     require_eq(live + own + bits, span_linked(span));
     switch (state) {
     case SPAN_OWNED:

@@ -19,6 +19,16 @@ fresh_class(size_t size)
     return c;
 }
 
+/* The same; blocks that other threads free in it go home and are not passed on. */
+static TIDE_UNUSED unsigned
+fresh_class_at_home(size_t size)
+{
+    unsigned c = fresh_class(size);
+
+    transfers[c].full = 1; /* until one is taken, which nobody does */
+    return c;
+}
+
 /* Allocates n blocks of the class; they come from one span as long as it has room. */
 static TIDE_UNUSED void
 take_blocks(struct held *held, size_t n, unsigned c)

@@ -47,7 +47,7 @@ waiting_in_ring(const heap_t *heap, const span_t *span)
 static void
 test_frees_wait_until_they_are_sent(void **state)
 {
-    unsigned c = fresh_class(64);
+    unsigned c = fresh_class_at_home(64);
     struct unit_actor actor;
     struct some some = {held, 5};
     heap_t *theirs = NULL;
@@ -83,7 +83,7 @@ test_what_waits_is_bounded_in_blocks_and_bytes(void **state)
 {
     (void)state;
     for (size_t size = 16; size <= TIDE_SMALL_MAX; size *= 2) {
-        unsigned c = fresh_class(size);
+        unsigned c = fresh_class_at_home(size);
         size_t n = min_zu(size_classes[c].capacity, 400);
         struct unit_actor actor;
         struct some some = {held, 1};
@@ -115,7 +115,7 @@ test_what_waits_is_bounded_in_blocks_and_bytes(void **state)
 static void
 test_many_spans_share_the_ring(void **state)
 {
-    unsigned c = fresh_class(1024);
+    unsigned c = fresh_class_at_home(1024);
     size_t per_span = size_classes[c].capacity;
     size_t spans = 2 * HEAP_RING_LEN + 3;
     size_t n = min_zu(spans * per_span, BLOCKS_MAX);
@@ -150,7 +150,7 @@ test_many_spans_share_the_ring(void **state)
 static void
 test_the_owner_reuses_what_others_freed(void **state)
 {
-    unsigned c = fresh_class(320);
+    unsigned c = fresh_class_at_home(320);
     size_t n = size_classes[c].capacity;
     struct some some = {held, n / 2};
     span_t *span;
@@ -173,7 +173,7 @@ test_the_owner_reuses_what_others_freed(void **state)
 static void
 test_the_first_to_free_in_a_full_span_owns_it(void **state)
 {
-    unsigned c = fresh_class(448);
+    unsigned c = fresh_class_at_home(448);
     size_t n = size_classes[c].capacity;
     struct some some = {held, 1};
     struct unit_actor actor;
@@ -210,7 +210,7 @@ test_the_first_to_free_in_a_full_span_owns_it(void **state)
 static void
 test_frees_without_a_heap(void **state)
 {
-    unsigned c = fresh_class(576);
+    unsigned c = fresh_class_at_home(576);
     uint32_t n = size_classes[c].capacity;
     span_t *span = make_let_go(c, held, n);
 
@@ -233,7 +233,7 @@ test_frees_without_a_heap(void **state)
 static void
 test_the_end_of_a_thread_sends_what_waits(void **state)
 {
-    unsigned c = fresh_class(704);
+    unsigned c = fresh_class_at_home(704);
     struct some some = {held, 7};
     span_t *span;
 
@@ -249,7 +249,7 @@ test_the_end_of_a_thread_sends_what_waits(void **state)
 static void
 test_a_chain_keeps_every_block_in_any_state_it_meets(void **state)
 {
-    unsigned c = fresh_class(208);
+    unsigned c = fresh_class_at_home(208);
     struct some some = {held, 8};
     struct unit_actor actor;
     span_t *span;

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* Chains of freed blocks between threads; see transfer.h. */
+#include "heap/transfer.h"
+
+#define TRANSFER_BYTES ((size_t)128 << 10) /* a class; at least two chains */
+
+struct transfer transfers[TIDE_CLASS_COUNT];
+
+static uint32_t
+chains_max(unsigned size_class)
+{
+    const struct size_class *sc = &size_classes[size_class];
+    size_t chain_bytes = (size_t)sc->size * sc->bin_limit;
+
+    return (uint32_t)max_zu(min_zu(TRANSFER_BYTES / chain_bytes, TRANSFER_CHAINS), 2);
+}
+
+bool
+transfer_put(unsigned size_class, block_t *chain)
+{
+    struct transfer *t = &transfers[size_class];
+    bool room;
+
+    lock_acquire(&t->lock);
+    room = t->count < chains_max(size_class);
+    if (room) {
+        t->chains[t->count] = chain;
+        atomic_store_relaxed(&t->count, t->count + 1);
+        t->tick = atomic_load_relaxed(&arena_tick);
+    } else {
+        atomic_store_relaxed(&t->full, 1);
+    }
+    lock_release(&t->lock);
+    return room;
+}
+
+block_t *
+transfer_take(unsigned size_class)
+{
+    struct transfer *t = &transfers[size_class];
+    block_t *chain = NULL;
+
+    lock_acquire(&t->lock);
+    if (t->count > 0) {
+        atomic_store_relaxed(&t->count, t->count - 1);
+        atomic_store_relaxed(&t->full, 0);
+        chain = t->chains[t->count];
+        t->tick = atomic_load_relaxed(&arena_tick);
+    }
+    lock_release(&t->lock);
+    return chain;
+}
+
+static block_t *
+take_old(unsigned size_class, uint32_t before_tick)
+{
+    struct transfer *t = &transfers[size_class];
+    block_t *chain = NULL;
+
+    if (transfer_is_empty(size_class)) {
+        return NULL;
+    }
+    lock_acquire(&t->lock);
+    if (t->count > 0 && (int32_t)(t->tick - before_tick) < 0) {
+        atomic_store_relaxed(&t->count, t->count - 1);
+        atomic_store_relaxed(&t->full, 0);
+        chain = t->chains[t->count];
+    }
+    lock_release(&t->lock);
+    return chain;
+}
+
+void
+transfer_send_home(uint32_t before_tick)
+{
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        block_t *chain;
+
+        while ((chain = take_old(c, before_tick)) != NULL) {
+            remote_free_chain(chain);
+        }
+    }
+}
+
+void
+transfer_locks_acquire(void)
+{
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        lock_acquire(&transfers[c].lock);
+    }
+}
+
+void
+transfer_locks_release(bool in_child)
+{
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        if (in_child) {
+            transfers[c].lock = (lock_t){0};
+        } else {
+            lock_release(&transfers[c].lock);
+        }
+    }
+}
