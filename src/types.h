@@ -132,7 +132,7 @@ typedef struct span {
     uint64_t *bitmap;      /* owner or pool: one bit per block, set = free and on no list */
     size_t bytes;          /* large: usable bytes, os pages; owner of the block */
     uint32_t bitmap_count; /* owner or pool: bits set */
-    uint32_t capacity;     /* const: blocks; large: slices that came by os_move_pages */
+    uint32_t capacity;     /* const: blocks */
     uint32_t slice_count;  /* const for small; large: grows and shrinks in place (arena lock) */
     union {
         uint32_t touched_slices; /* large: slices that may hold pages (growth room is clean) */
@@ -146,9 +146,8 @@ TIDE_STATIC_ASSERT(sizeof(span_t) == 2 * TIDE_CACHE_LINE, "one line for free, on
 
 enum span_flags {
     SPAN_FLAG_HOLES = 1,   /* some free os pages of it were given back */
-    SPAN_FLAG_MOVED = 2,   /* its pages came by os_move_pages: renew the mapping when released */
-    SPAN_FLAG_ON_LIST = 4, /* owner: linked into the heap's list of spans with room */
-    SPAN_FLAG_STALE = 8,   /* pool: cold, but blocks were freed in it since it was cooled */
+    SPAN_FLAG_ON_LIST = 2, /* owner: linked into the heap's list of spans with room */
+    SPAN_FLAG_STALE = 4,   /* pool: cold, but blocks were freed in it since it was cooled */
 };
 
 /* Frees of other threads' blocks wait here, coalesced per span, until one atomic takes them. */
@@ -232,10 +231,12 @@ typedef struct chunk {
     uint64_t dirty;   /* bit per slice: may hold pages (never: known to read as zero) */
     uint32_t next[2]; /* neighbours in the bucket lists: [0] any run, [1] dirty run */
     uint32_t previous[2];
-    uint8_t bucket[2];   /* longest free run / longest free dirty run: the list it is on */
-    uint8_t kind;        /* const: enum chunk_kind */
-    uint8_t committed;   /* exists below the frontier */
-    uint32_t freed_tick; /* keeper tick of the last slice freed */
+    uint8_t bucket[2];     /* longest free run / longest free dirty run: the list it is on */
+    uint8_t kind;          /* const: enum chunk_kind */
+    uint8_t committed : 1; /* exists below the frontier */
+    uint8_t bare : 1;      /* held no pages when a block of several chunks took it */
+    uint8_t moved : 1;     /* pages were moved to it: mappings of its own */
+    uint32_t freed_tick;   /* keeper tick of the last slice freed */
 } chunk_t;
 TIDE_STATIC_ASSERT(sizeof(chunk_t) == 40, "a terabyte has half a million of these");
 

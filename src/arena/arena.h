@@ -115,6 +115,9 @@ struct slices slices_alloc(size_t count, size_t align, enum slices_want want);
 /* Same, but only memory without pages (room to move pages into, growth room). */
 struct slices slices_alloc_clean(size_t count, enum slices_want want);
 
+/* Is there a run of `count` (at most a chunk's) free slices that hold pages? A guess. */
+bool slices_have_dirty(size_t count);
+
 /* `dirty`: how many of the first slices may hold pages. */
 void slices_free(char *start, size_t count, size_t dirty);
 
@@ -133,10 +136,31 @@ void arena_make_up_for(size_t count);
  * max_bytes. Bytes given back. Takes and drops lock(arena) around every madvise. */
 size_t arena_purge_free(size_t max_bytes, uint32_t before_tick);
 
-/* Takes the slices of `mask` of a chunk out of circulation while they are purged; puts them
- * back. */
+/* Gives the chunks of a block just taken (of more than one chunk) that hold no pages those of
+ * wholly free chunks elsewhere, as far as there are some, and counts slices->clean down. False:
+ * part of the block's range was lost to the address space; it must not be used, nor freed. */
+bool arena_gather(struct slices *slices);
+
+/* Moves bytes (whole os pages) to clean slices of the caller's, page tables if that is possible and
+ * cheaper than copying. *copied: how many bytes still have pages at their old place. False: out of
+ * mappings; the bytes are where they were, the target is lost. */
+bool arena_move(char *from, char *to, size_t bytes, size_t *copied);
+
+/* Takes the slices of `mask` of a chunk out of circulation while their pages go; puts them back. */
 void chunk_withdraw_locked(size_t index, uint64_t mask);
 void chunk_restore_locked(size_t index, uint64_t mask, bool clean);
+/* Puts slices that were clean back, some with pages now. */
+void chunk_give_rest_locked(size_t index, uint64_t mask, uint64_t dirty);
+/* Is `mask` all of the chunk that is used, and held no pages when it was taken? */
+bool chunk_is_bare_locked(size_t index, uint64_t mask);
+/* A wholly free chunk most of which holds pages, of the kind of chunk `like` if possible. */
+size_t chunk_find_donor_locked(size_t like);
+
+/* Fresh pages for a range within a chunk, with the advice of its kind. */
+bool chunk_renew(char *start, size_t bytes);
+/* Notes that pages are moved to the chunk; false: there are too many such. */
+bool chunk_mark_moved_locked(size_t index);
+void chunk_mark_renewed_locked(size_t index);
 
 /* Counts a purge of pages inside a span. */
 void arena_count_hole_purge(size_t bytes);

@@ -19,12 +19,17 @@ static size_t
 purge_chunk(size_t index)
 {
     chunk_t *chunk = &space.chunks[index];
-    uint64_t mask = chunk->free & chunk->dirty;
-    uint64_t left = mask;
+    uint64_t dirty = chunk->free & chunk->dirty;
+    bool renew = chunk->moved != 0 && chunk->free == UINT64_MAX;
+    uint64_t mask = renew ? UINT64_MAX : dirty;
+    uint64_t left = dirty;
     bool clean = true;
 
     chunk_withdraw_locked(index, mask);
     lock_release(&arena_lock);
+    if (renew && (renew = chunk_renew(chunk_address(index), CHUNK_BYTES))) {
+        left = 0;
+    }
     while (left != 0) {
         unsigned at = (unsigned)__builtin_ctzll(left);
         uint64_t rest = ~(left >> at);
@@ -36,6 +41,9 @@ purge_chunk(size_t index)
         counter_add(&arena_counters.purge_calls, 1);
     }
     lock_acquire(&arena_lock);
+    if (renew) {
+        chunk_mark_renewed_locked(index);
+    }
     chunk_restore_locked(index, mask, clean);
     if (!clean) {
         counter_add(&arena_counters.purge_failures, 1);
@@ -43,8 +51,8 @@ purge_chunk(size_t index)
         return 0;
     }
     atomic_store_relaxed(&refusals, 0);
-    counter_add(&arena_counters.purged_bytes, (size_t)bits_count(mask) << SLICE_SHIFT);
-    return (size_t)bits_count(mask) << SLICE_SHIFT;
+    counter_add(&arena_counters.purged_bytes, (size_t)bits_count(dirty) << SLICE_SHIFT);
+    return (size_t)bits_count(dirty) << SLICE_SHIFT;
 }
 
 /* lock(purge) held: fork waits for it, so that a child never misses slices that were withdrawn. */

@@ -22,6 +22,8 @@ enum { ANY = 0, DIRTY = 1 };
 #define ALL_SLICES UINT64_MAX
 #define NO_CHUNK 0u /* links are index + 1 */
 
+#define DONOR_SLICES 32u /* a chunk with so many dirty slices in a row is worth moving */
+
 #define FIRST_STEP_CHUNKS 8u /* 16 MiB */
 #define MAX_STEP_CHUNKS 32u  /* 64 MiB: bounds the map entries one growth writes */
 #define HUGE_STEP_CHUNKS 16u
@@ -178,13 +180,52 @@ chunk_restore_locked(size_t index, uint64_t mask, bool clean)
 
     chunk->free |= mask;
     if (clean) {
+        counter_add(&arena_counters.free_dirty_slices, (size_t)0 - bits_count(mask & chunk->dirty));
         chunk->dirty &= ~mask;
-        counter_add(&arena_counters.free_dirty_slices, (size_t)0 - bits_count(mask));
     }
     chunk_refile(index);
     if (chunk->free == ALL_SLICES && index < lowest_free) {
         lowest_free = index;
     }
+}
+
+void
+chunk_give_rest_locked(size_t index, uint64_t mask, uint64_t dirty)
+{
+    space.chunks[index].free |= mask;
+    space.chunks[index].dirty |= dirty;
+    counter_add(&arena_counters.free_dirty_slices, bits_count(dirty));
+    chunk_refile(index);
+}
+
+bool
+chunk_is_bare_locked(size_t index, uint64_t mask)
+{
+    const chunk_t *chunk = &space.chunks[index];
+
+    return chunk->bare != 0 && chunk->free == ~mask && chunk->dirty == 0;
+}
+
+size_t
+chunk_find_donor_locked(size_t like)
+{
+    enum chunk_kind kind = space.chunks[like].kind;
+
+    for (unsigned k = 0; k < CHUNK_KINDS; k++) {
+        const struct bucket_lists *bl = &lists[(kind + k) % CHUNK_KINDS][DIRTY];
+        uint64_t worth = bl->occupied >> (DONOR_SLICES - 1) << (DONOR_SLICES - 1);
+
+        while (worth != 0) {
+            unsigned n = log2_floor(worth) + 1;
+            size_t index = bl->head[n] - 1;
+
+            if (space.chunks[index].free == ALL_SLICES) {
+                return index;
+            }
+            worth &= ~(1ull << (n - 1)); /* only the first of each list: the search is short */
+        }
+    }
+    return SIZE_MAX;
 }
 
 /* --- growth --------------------------------------------------------------------------------- */
@@ -326,6 +367,7 @@ take_run(size_t first, size_t count)
     for (size_t i = first; count > 0; i++) {
         unsigned n = (unsigned)min_zu(count, CHUNK_SLICES);
 
+        space.chunks[i].bare = space.chunks[i].dirty == 0;
         clean += chunk_take(i, run_mask(0, n));
         count -= n;
     }
@@ -432,6 +474,15 @@ slices_alloc_clean(size_t count, enum slices_want want)
     }
     lock_release(&arena_lock);
     return s;
+}
+
+bool
+slices_have_dirty(size_t count)
+{
+    uint64_t occupied = atomic_load_relaxed(&lists[CHUNK_SMALL_PAGES][DIRTY].occupied) |
+                        atomic_load_relaxed(&lists[CHUNK_HUGE_PAGES][DIRTY].occupied);
+
+    return occupied >> (count - 1) != 0;
 }
 
 void

@@ -4,10 +4,8 @@
  * the arena with their pages, which the next block of any size takes first.
  *
  * Growth: in place while the slices behind are free; else the pages move to clean addresses
- * (os_move_pages, no copy, no second resident copy) with room behind for the next growths, so that
+ * (arena_move: no copy, no second resident copy) with room behind for the next growths, so that
  * a block that keeps growing moves a logarithmic number of times; else it is copied by the caller.
- * A block whose pages moved sits in a mapping of its own; when it is freed the range is renewed
- * and merges with its neighbours again. The number of such blocks is bounded (VMAs are).
  */
 #include <errno.h>
 #include <string.h>
@@ -17,12 +15,9 @@
 #include "os/os.h"
 
 #define MOVE_MIN_BYTES ((size_t)256 << 10) /* below, copying is cheaper than two VMA changes */
-#define MOVED_BLOCKS_MAX 4096u             /* of 65530 VMAs a process may have */
 #define MAKE_UP_SLICES 32u /* 1 MiB: below, a purge costs more than the memory is worth */
 #define GROWTH_ROOM_MAX ((size_t)1 << 30)
 #define DENSE_MAX_BYTES ((size_t)32 << 20)
-
-static uint32_t moved_blocks; /* atomic(relaxed) */
 
 static size_t
 slices_for(size_t bytes)
@@ -55,41 +50,6 @@ large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t to
     space_map_span(span, start, slices);
 }
 
-/* Fresh pages of the arena's own mapping for the range, with the advice its chunks had. */
-static bool
-renew(char *start, size_t bytes)
-{
-    char *end = start + bytes;
-
-    if (os_renew(start, bytes) != 0) {
-        return false;
-    }
-    for (char *at = start; at < end;) {
-        size_t chunk = chunk_of_address(at);
-        char *next = chunk_address(chunk + 1) < end ? chunk_address(chunk + 1) : end;
-        bool huge = space.chunks[chunk].kind == CHUNK_HUGE_PAGES;
-
-        if (huge || os_has(OS_FEATURE_THP_ALWAYS)) {
-            os_advise_huge(at, (size_t)(next - at), huge);
-        }
-        at = next;
-    }
-    os_name_range(start, bytes, "tidemalloc");
-    return true;
-}
-
-/* The span's address range as the arena wants it back; how many slices may hold pages. */
-static size_t
-forget_move(span_t *span)
-{
-    if ((span->flags & SPAN_FLAG_MOVED) == 0 ||
-        !renew(span->start, (size_t)span->slice_count << SLICE_SHIFT)) {
-        return span->touched_slices;
-    }
-    atomic_sub_relaxed(&moved_blocks, 1);
-    return 0;
-}
-
 /* A freed block of exactly so many slices that the heap kept, or NULL. */
 static void *
 cache_take(heap_t *heap, size_t count, size_t bytes)
@@ -111,8 +71,7 @@ cache_keep(heap_t *heap, span_t *span)
 {
     size_t count = span->slice_count;
 
-    if (heap == &heap_empty || count > HEAP_LARGE_CACHE || heap->large_cache[count] != NULL ||
-        (span->flags & SPAN_FLAG_MOVED) != 0) {
+    if (heap == &heap_empty || count > HEAP_LARGE_CACHE || heap->large_cache[count] != NULL) {
         return false;
     }
     heap->large_cache[count] = span;
@@ -122,9 +81,7 @@ cache_keep(heap_t *heap, span_t *span)
 static void
 large_release(span_t *span)
 {
-    size_t dirty = forget_move(span);
-
-    slices_free(span->start, span->slice_count, dirty);
+    slices_free(span->start, span->slice_count, span->touched_slices);
     span_record_free(span);
 }
 
@@ -139,6 +96,20 @@ large_let_go_cache(heap_t *heap)
             large_release(span);
         }
     }
+}
+
+/* Memory that is new to the process should replace some that it has and does not use: by moving
+ * that under the block, or else by giving as much back. False: the block cannot be used. */
+static bool
+make_up_for(struct slices *slices)
+{
+    if (slices->count > CHUNK_SLICES && !arena_gather(slices)) {
+        return false;
+    }
+    if (slices->clean >= MAKE_UP_SLICES) {
+        arena_make_up_for(slices->clean);
+    }
+    return true;
 }
 
 void *
@@ -173,13 +144,15 @@ large_alloc(size_t size, size_t align, bool *zero)
         errno = ENOMEM;
         return NULL;
     }
+    if (slices.clean >= MAKE_UP_SLICES && !make_up_for(&slices)) {
+        span_record_free(span);
+        errno = ENOMEM;
+        return NULL;
+    }
     large_describe(span, slices.start, bytes, count, count);
     heap_count(large_allocs, 1);
     if (zero != NULL) {
         *zero = slices.clean == slices.count;
-    }
-    if (slices.clean >= MAKE_UP_SLICES) {
-        arena_make_up_for(slices.clean);
     }
     return slices.start;
 }
@@ -214,11 +187,7 @@ large_shrink(span_t *span, size_t bytes)
     if (drop == 0) {
         return;
     }
-    if ((span->flags & SPAN_FLAG_MOVED) != 0 && renew(tail, drop << SLICE_SHIFT)) {
-        dirty = 0;
-    }
     span->slice_count = (uint32_t)keep;
-    span->capacity = (uint32_t)min_zu(span->capacity, keep);
     span->touched_slices = (uint32_t)min_zu(span->touched_slices, keep);
     slices_free(tail, drop, dirty);
 }
@@ -232,8 +201,7 @@ large_grow_in_place(span_t *span, size_t bytes)
     if (need > span->slice_count) {
         size_t more = need - span->slice_count;
 
-        if ((span->flags & SPAN_FLAG_MOVED) != 0 ||
-            !slices_extend(span->start, span->slice_count, more, &zero)) {
+        if (!slices_extend(span->start, span->slice_count, more, &zero)) {
             return false;
         }
         space_map_span(span, span->start + ((size_t)span->slice_count << SLICE_SHIFT), more);
@@ -243,6 +211,25 @@ large_grow_in_place(span_t *span, size_t bytes)
         span->touched_slices = (uint32_t)need;
     }
     span->bytes = bytes;
+    return true;
+}
+
+/* The same for the slices from `used` to `need` of a place that a block will move to. */
+static bool
+make_up_for_growth(char *start, size_t used, size_t need)
+{
+    size_t chunk = align_up(used, CHUNK_SLICES); /* the first one that nothing moves to */
+    struct slices more = {start + (chunk << SLICE_SHIFT), 0, (uint32_t)(need - used)};
+
+    if (need > chunk) {
+        more.count = (uint32_t)(need - chunk);
+        if (!arena_gather(&more)) {
+            return false;
+        }
+    }
+    if (need > used) {
+        arena_make_up_for(more.clean);
+    }
     return true;
 }
 
@@ -257,34 +244,35 @@ large_move(span_t *span, size_t bytes)
     char *old = span->start;
     size_t old_count = span->slice_count;
     struct slices to;
+    size_t copied;
 
-    if ((span->flags & SPAN_FLAG_MOVED) != 0 && span->touched_slices > span->capacity) {
-        return NULL; /* grown into its room: two mappings, which kernels before 6.17 do not move */
-    }
-    if (used < MOVE_MIN_BYTES || !os_has(OS_FEATURE_MREMAP_DONTUNMAP) ||
-        atomic_load_relaxed(&moved_blocks) >= MOVED_BLOCKS_MAX) {
+    if (used < MOVE_MIN_BYTES || !os_has(OS_FEATURE_MREMAP_DONTUNMAP)) {
         return NULL;
     }
     to = slices_alloc_clean(need + room, SLICES_DENSE);
-    if (to.start == NULL) {
-        return NULL;
+    if (to.start == NULL || !make_up_for_growth(to.start, used >> SLICE_SHIFT, need) ||
+        !arena_move(old, to.start, used, &copied)) {
+        return NULL; /* lost, where it was taken: the process is out of mappings */
     }
-    if (os_move_pages(old, to.start, used) != 0) {
-        /* The kernel may have unmapped the target before it refused. Not to be had back: lost. */
-        if (renew(to.start, used)) {
-            slices_free(to.start, to.count, 0);
-        }
-        return NULL;
+    if (copied < used) {
+        heap_count(realloc_moved, 1);
+    } else {
+        heap_count(realloc_copied, 1);
     }
-    atomic_add_relaxed(&arena_counters.moved_bytes, used);
-    atomic_add_relaxed(&moved_blocks, 1);
-    heap_count(realloc_moved, 1);
-    (void)forget_move(span);
     large_describe(span, to.start, bytes, to.count, need);
-    span->flags = SPAN_FLAG_MOVED;
-    span->capacity = (uint32_t)slices_for(used);
-    slices_free(old, old_count, 0);
+    slices_free(old, old_count, copied == 0 ? 0 : slices_for(used));
     return to.start;
+}
+
+/* Is there free memory with pages for all of it, and are the pages a move would touch for the first
+ * time worth more than copying the others? A first touch costs some twice as much as a copy. */
+static bool
+copying_pays(const span_t *span, size_t bytes)
+{
+    size_t need = slices_for(bytes);
+    size_t used = span->touched_slices;
+
+    return need <= CHUNK_SLICES && used <= 2 * (need - used) && slices_have_dirty(need);
 }
 
 void *
@@ -306,6 +294,9 @@ large_realloc(span_t *span, size_t size)
     if (large_grow_in_place(span, bytes)) {
         heap_count(realloc_in_place, 1);
         return span->start;
+    }
+    if (copying_pays(span, bytes)) {
+        return NULL;
     }
     return large_move(span, bytes);
 }

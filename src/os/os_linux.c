@@ -278,6 +278,23 @@ os_renew(void *address, size_t size)
     return error;
 }
 
+bool
+os_is_mapped(const void *address, size_t size)
+{
+    int saved_errno = errno;
+    unsigned char pages[512];
+
+    for (size_t at = 0; at < size; at += sizeof pages * OS_PAGE) {
+        size_t part = size - at < sizeof pages * OS_PAGE ? size - at : sizeof pages * OS_PAGE;
+
+        if (mincore((char *)(uintptr_t)address + at, part, pages) != 0) {
+            errno = saved_errno;
+            return false;
+        }
+    }
+    return true;
+}
+
 size_t
 os_resident_range(const void *address, size_t size)
 {
