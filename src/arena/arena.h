@@ -156,14 +156,17 @@ bool chunk_is_bare_locked(size_t index, uint64_t mask);
 /* A wholly free chunk most of which holds pages, of the kind of chunk `like` if possible. */
 size_t chunk_find_donor_locked(size_t like);
 
+/* Files the chunk under another kind. */
+void chunk_set_kind_locked(size_t index, enum chunk_kind kind);
+
 /* Fresh pages for a range within a chunk, with the advice of its kind. */
 bool chunk_renew(char *start, size_t bytes);
 /* Notes that pages are moved to the chunk; false: there are too many such. */
 bool chunk_mark_moved_locked(size_t index);
 void chunk_mark_renewed_locked(size_t index);
 
-/* Counts a purge of pages inside a span. */
-void arena_count_hole_purge(size_t bytes);
+/* Counts a purge of pages inside a span at that address, and sees to it that they stay away. */
+void arena_count_hole_purge(const char *address, size_t bytes);
 
 void arena_init(size_t huge_threshold_bytes, bool huge);
 

@@ -13,20 +13,62 @@
 
 lock_t purge_lock;
 
-static uint32_t refusals; /* lock(purge) to write: purges refused in a row */
+/* Of the mappings a process may have: each such chunk is up to two more. */
+#define SPLIT_CHUNKS_MAX 8192u
+
+static uint32_t split_chunks; /* lock(arena) */
+static uint32_t refusals;     /* lock(purge) to write: purges refused in a row */
+
+/* The kernel's khugepaged fills the holes of a huge page again, on its own account, within a minute
+ * or so: a chunk of which part was given back asks for small pages, until all of it is given back.
+ */
+static void
+split_chunk(size_t index)
+{
+    chunk_t *chunk = &space.chunks[index];
+    bool split;
+
+    lock_acquire(&arena_lock);
+    split = chunk->kind == CHUNK_HUGE_PAGES && split_chunks < SPLIT_CHUNKS_MAX;
+    if (split) {
+        chunk_set_kind_locked(index, CHUNK_SMALL_PAGES);
+        chunk->split = 1;
+        split_chunks++;
+    }
+    lock_release(&arena_lock);
+    if (split) {
+        os_advise_huge(chunk_address(index), CHUNK_BYTES, false);
+    }
+}
+
+static void
+unsplit_chunk_locked(size_t index)
+{
+    split_chunks--;
+    space.chunks[index].split = 0;
+    chunk_set_kind_locked(index, CHUNK_HUGE_PAGES);
+}
 
 static size_t
 purge_chunk(size_t index)
 {
     chunk_t *chunk = &space.chunks[index];
     uint64_t dirty = chunk->free & chunk->dirty;
-    bool renew = chunk->moved != 0 && chunk->free == UINT64_MAX;
-    uint64_t mask = renew ? UINT64_MAX : dirty;
+    bool whole = chunk->free == UINT64_MAX;
+    bool renew = whole && chunk->moved != 0;
+    bool unsplit = whole && chunk->split != 0;
+    uint64_t mask = renew || unsplit ? UINT64_MAX : dirty;
     uint64_t left = dirty;
     bool clean = true;
 
     chunk_withdraw_locked(index, mask);
+    if (unsplit) {
+        unsplit_chunk_locked(index);
+    }
     lock_release(&arena_lock);
+    if (!whole) {
+        split_chunk(index);
+    }
     if (renew && (renew = chunk_renew(chunk_address(index), CHUNK_BYTES))) {
         left = 0;
     }
@@ -39,6 +81,9 @@ purge_chunk(size_t index)
                           (size_t)n << SLICE_SHIFT) == 0;
         left &= ~run_mask(at, n);
         counter_add(&arena_counters.purge_calls, 1);
+    }
+    if (unsplit && !renew) {
+        os_advise_huge(chunk_address(index), CHUNK_BYTES, true);
     }
     lock_acquire(&arena_lock);
     if (renew) {
@@ -92,8 +137,9 @@ arena_purge_free(size_t max_bytes, uint32_t before_tick)
 }
 
 void
-arena_count_hole_purge(size_t bytes)
+arena_count_hole_purge(const char *address, size_t bytes)
 {
+    split_chunk(chunk_of_address(address));
     atomic_add_relaxed(&arena_counters.hole_purge_calls, 1);
     atomic_add_relaxed(&arena_counters.hole_purged_bytes, bytes);
 }

@@ -190,6 +190,16 @@ chunk_restore_locked(size_t index, uint64_t mask, bool clean)
 }
 
 void
+chunk_set_kind_locked(size_t index, enum chunk_kind kind)
+{
+    bucket_remove(index, ANY);
+    bucket_remove(index, DIRTY);
+    counter_add(&arena_counters.huge_chunks, kind == CHUNK_HUGE_PAGES ? (size_t)1 : (size_t)0 - 1);
+    space.chunks[index].kind = (uint8_t)kind;
+    chunk_refile(index);
+}
+
+void
 chunk_give_rest_locked(size_t index, uint64_t mask, uint64_t dirty)
 {
     space.chunks[index].free |= mask;

@@ -80,7 +80,7 @@ span_cool(span_t *span, uint32_t *live)
     }
     if (purged > 0) {
         span->flags |= SPAN_FLAG_HOLES;
-        arena_count_hole_purge(purged);
+        arena_count_hole_purge(span->start, purged);
     }
     return purged;
 }

@@ -309,6 +309,60 @@ test_purging_while_others_allocate_loses_nothing(void **state)
     assert_int_equal(arena_counters.free_dirty_slices, 0);
 }
 
+/* The flags of the mapping that holds p, as the kernel writes them: "rd wr ... hg" or "... nh". */
+static bool
+mapping_has(const char *p, const char *flag)
+{
+    FILE *smaps = fopen("/proc/self/smaps", "re");
+    bool here = false;
+    bool has = false;
+    unsigned long from;
+    unsigned long to;
+    char line[512];
+
+    require(smaps != NULL);
+    while (fgets(line, sizeof line, smaps) != NULL) {
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
+            here = from <= (uintptr_t)p && (uintptr_t)p < to;
+        } else if (here && strncmp(line, "VmFlags:", 8) == 0) {
+            has = strstr(line, flag) != NULL;
+        }
+    }
+    fclose(smaps);
+    return has;
+}
+
+/* khugepaged would fill what was given back with zeros again. */
+static void
+test_a_huge_page_that_was_split_stays_so_until_all_of_it_goes(void **state)
+{
+    struct slices s;
+    size_t chunk;
+
+    (void)state;
+    if (!os_has(OS_FEATURE_THP)) {
+        print_message("no transparent huge pages here\n");
+        skip();
+    }
+    arena_init(0, true);
+    do { /* what earlier tests left is taken first, and kept */
+        s = slices_alloc(CHUNK_SLICES, CHUNK_BYTES, SLICES_DENSE);
+        require(s.start != NULL);
+        chunk = chunk_of_address(s.start);
+    } while (space.chunks[chunk].kind != CHUNK_HUGE_PAGES);
+    memset(s.start, 1, CHUNK_BYTES);
+    slices_free(s.start, 8, 8);
+    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 8 * SLICE_BYTES);
+    assert_int_equal(space.chunks[chunk].kind, CHUNK_SMALL_PAGES);
+    assert_true(mapping_has(s.start, " nh"));
+    assert_true(unit_is_filled(s.start + 8 * SLICE_BYTES, 1, CHUNK_BYTES - 8 * SLICE_BYTES));
+    slices_free(s.start + 8 * SLICE_BYTES, CHUNK_SLICES - 8, CHUNK_SLICES - 8);
+    (void)arena_purge_free(SIZE_MAX, unit_now_tick());
+    assert_int_equal(space.chunks[chunk].kind, CHUNK_HUGE_PAGES);
+    assert_true(mapping_has(s.start, " hg"));
+    arena_init(0, false);
+}
+
 int
 main(void)
 {
@@ -323,6 +377,8 @@ main(void)
         cmocka_unit_test_setup(test_a_half_refused_purge_promises_nothing, begin),
         cmocka_unit_test_setup(test_a_sandbox_that_forbids_it_is_asked_once, begin),
         cmocka_unit_test_setup(test_withdrawn_slices_are_not_handed_out, begin),
+        cmocka_unit_test_setup(test_a_huge_page_that_was_split_stays_so_until_all_of_it_goes,
+                               begin),
         cmocka_unit_test_setup(test_clean_memory_that_was_taken_is_made_up_for, begin),
         cmocka_unit_test_setup(test_purging_while_others_allocate_loses_nothing, begin),
     };
