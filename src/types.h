@@ -28,6 +28,7 @@
 
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "os/lock.h"
 #include "size_class.h"
 
 enum {
@@ -164,9 +165,17 @@ typedef struct remote_batch {
  * through the arena costs four lock operations a pair. At most 320 KiB a heap. */
 #define HEAP_LARGE_CACHE 4u
 
-/* Empty spans of one slice a heap keeps for its next span of whatever class: a phase that frees and
- * makes spans all the time then does so without the arena's locks. */
+/* Empty spans of one slice a heap keeps for its next span of whatever class: so many, and as
+ * many as it lately had in use. A phase that frees and makes spans all the time then does so
+ * without the arena's locks. The keeper takes away what a heap did not need between two passes. */
 #define HEAP_SPARE_SPANS 16u
+typedef struct spare_spans {
+    lock_t lock;    /* rank spare: the owner and the keeper */
+    uint32_t count; /* lock */
+    span_t *first;  /* lock */
+    uint32_t low;   /* lock: the least there were since the keeper looked */
+    uint32_t peak;  /* owner: spans made and not released, at most, of late */
+} spare_spans_t;
 
 typedef struct heap_class {
     span_t *current;   /* owner: refills come from it; on no list */
@@ -204,18 +213,17 @@ struct heap {
     bin_t bins[TIDE_CLASS_COUNT + 1];       /* owner: first, so that an owner word can hold both */
     heap_class_t classes[TIDE_CLASS_COUNT]; /* owner: */
     span_t *large_cache[HEAP_LARGE_CACHE + 1]; /* owner: by slices; a freed large block each */
-    span_t *spare;                             /* owner: empty spans of one slice, any class next */
-    uint32_t spare_count;                      /* owner: at most HEAP_SPARE_SPANS */
-    remote_batch_t ring[HEAP_RING_LEN];        /* owner: */
-    heap_counters_t counters;                  /* owner-w/any-r: */
-    heap_t *next;                              /* const after publish: list of all heaps */
-    heap_t *next_idle;                         /* lock(heaps): orphans, or empty heaps */
-    uint32_t state;                            /* lock(heaps): enum heap_state */
-    uint32_t destructor_rounds;                /* owner: */
-    uint32_t trim_epoch;                       /* owner: the last process-wide trim it answered */
-    uint32_t ring_used;                        /* owner: batches that are not empty */
-    uint32_t collect_at;                       /* owner: refills until the next look around */
-    uint32_t orphan_tick; /* lock(heaps): keeper tick at which it was orphaned */
+    spare_spans_t spare;
+    remote_batch_t ring[HEAP_RING_LEN]; /* owner: */
+    heap_counters_t counters;           /* owner-w/any-r: */
+    heap_t *next;                       /* const after publish: list of all heaps */
+    heap_t *next_idle;                  /* lock(heaps): orphans, or empty heaps */
+    uint32_t state;                     /* lock(heaps): enum heap_state */
+    uint32_t destructor_rounds;         /* owner: */
+    uint32_t trim_epoch;                /* owner: the last process-wide trim it answered */
+    uint32_t ring_used;                 /* owner: batches that are not empty */
+    uint32_t collect_at;                /* owner: refills until the next look around */
+    uint32_t orphan_tick;               /* lock(heaps): keeper tick at which it was orphaned */
 };
 
 enum heap_state {

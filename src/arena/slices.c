@@ -71,7 +71,7 @@ bucket_remove(size_t index, int which)
     } else {
         bl->head[n] = chunk->next[which];
         if (bl->head[n] == NO_CHUNK) {
-            bl->occupied &= ~(1ull << (n - 1));
+            atomic_store_relaxed(&bl->occupied, bl->occupied & ~(1ull << (n - 1)));
         }
     }
     if (chunk->next[which] != NO_CHUNK) {
@@ -96,7 +96,7 @@ bucket_insert(size_t index, int which, unsigned n)
         space.chunks[bl->head[n] - 1].previous[which] = (uint32_t)index + 1;
     }
     bl->head[n] = (uint32_t)index + 1;
-    bl->occupied |= 1ull << (n - 1);
+    atomic_store_relaxed(&bl->occupied, bl->occupied | 1ull << (n - 1));
 }
 
 static void

@@ -296,7 +296,7 @@ heap_let_go_all(heap_t *heap)
     remote_flush(heap);
     let_go_with_room(heap);
     large_let_go_cache(heap);
-    span_let_go_spare(heap);
+    span_let_go_spare(heap, 0);
 }
 
 TIDE_COLD void

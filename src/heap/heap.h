@@ -81,8 +81,12 @@ uint32_t span_take_remote(span_t *span, block_t **list);
 uint32_t span_extend(span_t *span, block_t **list);
 /* The owner word of a span of the heap. */
 uintptr_t span_owner_word(const heap_t *heap, unsigned size_class, bool direct);
-/* Gives the empty spans the heap keeps back to the arena. */
-void span_let_go_spare(heap_t *heap);
+/* Gives the empty spans the heap keeps back to the arena, all but `keep`, or those that it did not
+ * need since the last such call. By any thread. */
+#define SPARE_NEEDED UINT32_MAX
+void span_let_go_spare(heap_t *heap, uint32_t keep);
+/* The same for all heaps. */
+void heap_let_go_spares(uint32_t keep);
 void span_bitmap_free(span_t *span);
 uint64_t *span_bitmap_alloc(const span_t *span);
 void span_locks_acquire(void);

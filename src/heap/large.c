@@ -132,6 +132,7 @@ large_alloc(size_t size, size_t align, bool *zero)
             return p; /* *zero stays false */
         }
     }
+    span_let_go_spare(heap_self(), HEAP_SPARE_SPANS); /* side by side they may be what is wanted */
     span = span_record_alloc();
     if (span == NULL) {
         errno = ENOMEM;

@@ -12,6 +12,7 @@
 #include "os/os.h"
 
 #define EXTEND_BYTES ((size_t)4096)
+#define EXTEND_DIRTY_BYTES ((size_t)16 << 10)
 #define BITMAP_UNIT 64u /* bytes; bitmaps are 1, 2, 4 or 8 of them */
 #define BITMAP_SIZES 4u
 
@@ -73,16 +74,65 @@ span_owner_word(const heap_t *heap, unsigned size_class, bool direct)
 }
 
 static span_t *
-spare_take(heap_t *heap)
+spare_take_locked(spare_spans_t *spare)
 {
-    span_t *span = heap->spare;
+    span_t *span = spare->first;
 
     if (span != NULL) {
-        heap->spare = span->next;
-        heap->spare_count--;
+        spare->first = span->next;
+        atomic_store_relaxed(&spare->count, spare->count - 1);
+        spare->low = spare->count < spare->low ? spare->count : spare->low;
         span->zero = 0;
     }
     return span;
+}
+
+static span_t *
+spare_take(heap_t *heap)
+{
+    spare_spans_t *spare = &heap->spare;
+    span_t *span;
+
+    if (atomic_load_relaxed(&spare->count) == 0) {
+        return NULL;
+    }
+    lock_acquire(&spare->lock);
+    span = spare_take_locked(spare);
+    lock_release(&spare->lock);
+    return span;
+}
+
+/* False: it has enough. */
+static bool
+spare_keep(heap_t *heap, span_t *span)
+{
+    spare_spans_t *spare = &heap->spare;
+
+    if (span->slice_count != 1 ||
+        atomic_load_relaxed(&spare->count) >= HEAP_SPARE_SPANS + spare->peak) {
+        return false;
+    }
+    atomic_store_relaxed(&span->kind, (uint8_t)SPAN_NONE); /* a free of its blocks is told */
+    lock_acquire(&spare->lock);
+    span->next = spare->first;
+    spare->first = span;
+    atomic_store_relaxed(&spare->count, spare->count + 1);
+    lock_release(&spare->lock);
+    return true;
+}
+
+/* Spans in use by the heap are unknown (others claim them); what it made and has not released is
+ * near enough. */
+static void
+note_span_made(heap_t *heap)
+{
+    int64_t made;
+
+    counter_add(&heap->counters.spans_new, 1);
+    made = (int64_t)(heap->counters.spans_new - heap->counters.spans_released);
+    if (made > (int64_t)heap->spare.peak) {
+        heap->spare.peak = (uint32_t)made;
+    }
 }
 
 /* A record with slices from the arena, in the slice map; NULL without memory. */
@@ -96,6 +146,9 @@ span_from_arena(heap_t *heap, unsigned size_class)
 
     if (span == NULL) {
         return NULL;
+    }
+    if (sc->slices > 1) {
+        span_let_go_spare(heap, HEAP_SPARE_SPANS); /* side by side they may be what is wanted */
     }
     /* A heap's first span of a class may stay mostly empty; the ones after it fill up. */
     slices =
@@ -144,7 +197,7 @@ span_new_small(heap_t *heap, unsigned size_class)
     if (!known) {
         space_map_span(span, span->start, sc->slices);
     }
-    counter_add(&heap->counters.spans_new, 1);
+    note_span_made(heap);
     return span;
 }
 
@@ -161,11 +214,28 @@ span_to_arena(span_t *span)
 }
 
 void
-span_let_go_spare(heap_t *heap)
+span_let_go_spare(heap_t *heap, uint32_t keep)
 {
+    spare_spans_t *spare = &heap->spare;
+    span_t *list = NULL;
     span_t *span;
 
-    while ((span = spare_take(heap)) != NULL) {
+    if (atomic_load_relaxed(&spare->count) <= (keep == SPARE_NEEDED ? 0 : keep)) {
+        return;
+    }
+    lock_acquire(&spare->lock);
+    if (keep == SPARE_NEEDED) {
+        keep = spare->count - spare->low;
+    }
+    while (spare->count > keep) {
+        span = spare_take_locked(spare);
+        span->next = list;
+        list = span;
+    }
+    spare->low = spare->count;
+    lock_release(&spare->lock);
+    while ((span = list) != NULL) {
+        list = span->next;
         span_to_arena(span);
     }
 }
@@ -179,14 +249,9 @@ span_release(heap_t *heap, span_t *span)
     if (heap != NULL) {
         counter_add(&heap->counters.spans_released, 1);
     }
-    if (heap != NULL && span->slice_count == 1 && heap->spare_count < HEAP_SPARE_SPANS) {
-        atomic_store_relaxed(&span->kind, (uint8_t)SPAN_NONE); /* a free of its blocks is told */
-        span->next = heap->spare;
-        heap->spare = span;
-        heap->spare_count++;
-        return;
+    if (heap == NULL || !spare_keep(heap, span)) {
+        span_to_arena(span);
     }
-    span_to_arena(span);
 }
 
 uint32_t
@@ -266,7 +331,8 @@ span_extend(span_t *span, block_t **list)
     if (left == 0) {
         return 0;
     }
-    count = (uint32_t)max_zu(EXTEND_BYTES / span->block_size, 1);
+    count =
+        (uint32_t)max_zu((span->zero ? EXTEND_BYTES : EXTEND_DIRTY_BYTES) / span->block_size, 1);
     count = (uint32_t)min_zu(count, left);
     *list = link_run(span, span_linked(span), count, &list_end);
     atomic_store_relaxed(&span->linked, span_linked(span) + count);

@@ -211,6 +211,14 @@ heap_dissolve_orphans(uint32_t before_tick)
     return count;
 }
 
+void
+heap_let_go_spares(uint32_t keep)
+{
+    for (heap_t *heap = heap_first(); heap != NULL; heap = heap->next) {
+        span_let_go_spare(heap, keep);
+    }
+}
+
 /* --- fork ------------------------------------------------------------------------------------ */
 
 void
@@ -221,6 +229,7 @@ heap_fork_child(void)
     for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
         if (heap->state == HEAP_LIVE && heap != heap_self()) {
             heap->state = HEAP_LOST;
+            heap->spare = (spare_spans_t){.count = 0};
         }
     }
     heap_live_count = heap_self() != &heap_empty;

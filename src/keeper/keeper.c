@@ -143,6 +143,7 @@ pass_locked(void)
     peak_observe(&peak, &params, &record);
     if (atomic_load_relaxed(&keeper_config.purge)) {
         transfer_send_home(old);
+        heap_let_go_spares(SPARE_NEEDED);
         counter_add(&keeper_counters.orphans_dissolved, heap_dissolve_orphans(old));
         if (atomic_load_relaxed(&keeper_config.hole_purge)) {
             done += heap_purge_holes(old, HOLE_QUOTA_BYTES);
@@ -293,6 +294,7 @@ keeper_trim(void)
     }
     heap_dissolve_orphans(tick + 1);
     transfer_send_home(tick + 1);
+    heap_let_go_spares(0);
     (void)heap_purge_holes(tick + 1, SIZE_MAX);
     (void)arena_purge_free(SIZE_MAX, tick + 1);
     lock_release(&pass_lock);

@@ -21,6 +21,7 @@ enum lock_rank {
     LOCK_RANK_FALLBACK, /* the heap of threads that have none any more */
     LOCK_RANK_TRANSFER, /* one per size class */
     LOCK_RANK_POOL,     /* one per size class */
+    LOCK_RANK_SPARE,    /* one per heap */
     LOCK_RANK_PURGE,    /* slices withdrawn while their pages are given back */
     LOCK_RANK_ARENA,    /* chunks, slices, frontier */
     LOCK_RANK_META,     /* span records and other metadata */

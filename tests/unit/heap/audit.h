@@ -347,7 +347,7 @@ audit_heap(const heap_t *heap)
         waiting += heap->ring[i].span != NULL;
     }
     require_eq(heap->ring_used, waiting);
-    for (const span_t *s = heap->spare; s != NULL; s = s->next) {
+    for (const span_t *s = heap->spare.first; s != NULL; s = s->next) {
         require_eq(s->kind, SPAN_NONE);
         require_eq(s->slice_count, 1);
         require(unit_owner(s) == NULL);
@@ -355,8 +355,8 @@ audit_heap(const heap_t *heap)
         require(s->bitmap == NULL);
         spare++;
     }
-    require_eq(heap->spare_count, spare);
-    require_le(spare, heap->state == HEAP_EMPTY ? 0 : HEAP_SPARE_SPANS);
+    require_eq(heap->spare.count, spare);
+    require(spare == 0 || heap->state != HEAP_EMPTY);
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         const heap_class_t *hc = &heap->classes[c];
         uint32_t n = 0;

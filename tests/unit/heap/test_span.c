@@ -203,21 +203,23 @@ test_a_heap_keeps_some_empty_spans(void **state)
     (void)state;
     assert_int_equal(size_classes[c].slices, 1);
     assert_int_equal(size_classes[other].slices, 1);
-    assert_int_equal(heap_self()->spare_count, 0);
+    assert_int_equal(heap_self()->spare.count, 0);
     for (size_t i = 0; i < N; i++) {
         spans[i] = span_new_small(heap_self(), c);
         (void)span_extend(spans[i], &list);
         list = &list_end;
     }
+    require_le(N, heap_self()->spare.peak);
+    heap_self()->spare.peak = 0; /* as if it had used few for long */
     for (size_t i = 0; i < N; i++) {
         start = spans[i]->start;
         span_release(heap_self(), spans[i]);
         require(is_gone(start));
-        require_eq(heap_self()->spare_count, min_zu(i + 1, HEAP_SPARE_SPANS));
+        require_eq(heap_self()->spare.count, min_zu(i + 1, HEAP_SPARE_SPANS));
     }
     assert_int_equal(arena_counters.used_slices, used + HEAP_SPARE_SPANS);
     spans[0] = span_new_small(heap_self(), other);
-    assert_int_equal(heap_self()->spare_count, HEAP_SPARE_SPANS - 1);
+    assert_int_equal(heap_self()->spare.count, HEAP_SPARE_SPANS - 1);
     assert_int_equal(arena_counters.used_slices, used + HEAP_SPARE_SPANS);
     assert_int_equal(spans[0]->block_size, size_classes[other].size);
     assert_int_equal(spans[0]->capacity, size_classes[other].capacity);
@@ -227,8 +229,13 @@ test_a_heap_keeps_some_empty_spans(void **state)
     assert_ptr_equal(space_span_of(spans[0]->start), spans[0]);
     assert_true(span_extend(spans[0], &list) > 0);
     span_release(NULL, spans[0]);
-    span_let_go_spare(heap_self());
-    assert_int_equal(heap_self()->spare_count, 0);
+    span_let_go_spare(heap_self(), SPARE_NEEDED);
+    spans[0] = span_new_small(heap_self(), other);
+    span_release(heap_self(), spans[0]);
+    span_let_go_spare(heap_self(), SPARE_NEEDED);
+    assert_int_equal(heap_self()->spare.count, 1); /* the one that was needed meanwhile */
+    span_let_go_spare(heap_self(), 0);
+    assert_int_equal(heap_self()->spare.count, 0);
     assert_int_equal(arena_counters.used_slices, used);
 }
 
