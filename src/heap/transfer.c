@@ -2,7 +2,7 @@
 /* Chains of freed blocks between threads; see transfer.h. */
 #include "heap/transfer.h"
 
-#define TRANSFER_BYTES ((size_t)128 << 10) /* a class; at least two chains */
+#define TRANSFER_BYTES ((size_t)64 << 10) /* a class; at least two chains */
 
 struct transfer transfers[TIDE_CLASS_COUNT];
 

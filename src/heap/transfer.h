@@ -23,7 +23,7 @@
 
 /* Bins of small blocks that keep other heaps' grow to this many times their limit while chains come
  * and go; larger blocks' use costs more than the lock does. */
-#define TRANSFER_BIN_GROWTH 4u
+#define TRANSFER_BIN_GROWTH 2u
 #define TRANSFER_BIN_GROWTH_SIZE 512u
 
 TIDE_HOT uint32_t
