@@ -54,7 +54,7 @@ aligned_class(size_t size, size_t align)
 {
     unsigned c = size_class_of(align_up(max_zu(size, 1), align));
 
-    while (c < TIDE_CLASS_COUNT && size_classes[c].size % align != 0) {
+    while (c < TIDE_CLASS_COUNT && (size_classes[c].size & (align - 1)) != 0) {
         c++;
     }
     return c;
@@ -63,7 +63,8 @@ aligned_class(size_t size, size_t align)
 void *
 heap_alloc_aligned(size_t size, size_t align)
 {
-    if (unlikely(size > PTRDIFF_MAX || tide_init_once() != 0)) {
+    if (unlikely(size > PTRDIFF_MAX) ||
+        (unlikely(heap_self() == &heap_empty) && tide_init_once() != 0)) {
         errno = ENOMEM;
         return NULL;
     }

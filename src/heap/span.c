@@ -12,7 +12,8 @@
 #include "os/os.h"
 
 #define EXTEND_BYTES ((size_t)4096)
-#define EXTEND_DIRTY_BYTES ((size_t)16 << 10)
+#define EXTEND_DIRTY_BYTES ((size_t)16 << 10) /* where pages are there already */
+#define EXTEND_DIRTY_BLOCKS ((size_t)32)
 #define BITMAP_UNIT 64u /* bytes; bitmaps are 1, 2, 4 or 8 of them */
 #define BITMAP_SIZES 4u
 
@@ -331,8 +332,12 @@ span_extend(span_t *span, block_t **list)
     if (left == 0) {
         return 0;
     }
-    count =
-        (uint32_t)max_zu((span->zero ? EXTEND_BYTES : EXTEND_DIRTY_BYTES) / span->block_size, 1);
+    count = (uint32_t)max_zu(EXTEND_BYTES / span->block_size, 1);
+    if (!span->zero) {
+        size_t more = min_zu(EXTEND_DIRTY_BYTES / span->block_size, EXTEND_DIRTY_BLOCKS);
+
+        count = (uint32_t)max_zu(count, more);
+    }
     count = (uint32_t)min_zu(count, left);
     *list = link_run(span, span_linked(span), count, &list_end);
     atomic_store_relaxed(&span->linked, span_linked(span) + count);

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* heap/transfer: blocks that one thread frees and another allocates circulate, and come home. */
+#include "spans.h"
+
+#define BLOCKS_MAX 16384u
+
+static struct held held[BLOCKS_MAX];
+
+struct some {
+    struct held *held;
+    size_t n;
+    unsigned c;
+};
+
+static void
+free_some(void *arg)
+{
+    const struct some *some = arg;
+
+    free_blocks(some->held, some->n);
+}
+
+static void
+take_some(void *arg)
+{
+    const struct some *some = arg;
+
+    take_blocks(some->held, some->n, some->c);
+}
+
+static void
+note_heap(void *arg)
+{
+    tide_free(tide_malloc(0)); /* it has one from now on */
+    *(heap_t **)arg = heap_self();
+}
+
+static void
+let_go(void *arg)
+{
+    (void)arg;
+    heap_let_go_all(heap_self());
+}
+
+static uint32_t
+list_length(const block_t *list)
+{
+    uint32_t n = 0;
+
+    for (; list != &list_end; list = list->next) {
+        require(block_is_linked(list));
+        n++;
+    }
+    return n;
+}
+
+/* The blocks are not held by the test any more. */
+static block_t *
+chain_of(struct held *blocks, size_t n)
+{
+    block_t *list = &list_end;
+
+    for (size_t i = 0; i < n; i++) {
+        block_t *block = (block_t *)(void *)blocks[i].p;
+
+        block_link(block, list);
+        list = block;
+        blocks[i].p = NULL;
+    }
+    return list;
+}
+
+static void
+test_chains_are_taken_last_in_first_out(void **state)
+{
+    unsigned c = fresh_class(256);
+    block_t *a;
+    block_t *b;
+
+    (void)state;
+    take_blocks(held, 10, c);
+    a = chain_of(held, 4);
+    b = chain_of(held + 4, 6);
+    assert_true(transfer_is_empty(c));
+    assert_null(transfer_take(c));
+    assert_true(transfer_put(c, a));
+    assert_true(transfer_put(c, b));
+    assert_false(transfer_is_empty(c));
+    assert_ptr_equal(transfer_take(c), b);
+    assert_ptr_equal(transfer_take(c), a);
+    assert_int_equal(list_length(a), 4);
+    assert_int_equal(list_length(b), 6);
+    assert_null(transfer_take(c));
+    remote_free_chain(a);
+    remote_free_chain(b);
+    (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
+}
+
+static void
+test_a_full_list_refuses_until_something_is_taken(void **state)
+{
+    (void)state;
+    for (size_t size = 16; size <= TIDE_SMALL_MAX; size *= 8) {
+        unsigned c = fresh_class(size);
+        size_t n = 0;
+
+        take_blocks(held, TRANSFER_CHAINS + 1, c);
+        while (transfer_has_room(c)) {
+            block_t *chain = chain_of(&held[n], 1);
+
+            if (transfer_put(c, chain)) {
+                n++;
+            } else {
+                remote_free_chain(chain);
+            }
+        }
+        free_blocks(&held[n + 1], TRANSFER_CHAINS - n);
+        require_ge(n, 2);
+        require_le(n, TRANSFER_CHAINS);
+        require_eq(transfers[c].count, n);
+        remote_free_chain(transfer_take(c));
+        require(transfer_has_room(c));
+        (void)keeper_trim();
+        require(transfer_is_empty(c));
+        require_eq(audit_span_count(), 0);
+    }
+}
+
+static void
+test_a_few_blocks_go_home_and_many_are_kept(void **state)
+{
+    unsigned c = fresh_class(64);
+    struct unit_actor actor;
+    struct some some = {held, FOREIGN_KEEP - 1, c};
+    heap_t *theirs = NULL;
+    uint64_t spans;
+
+    (void)state;
+    take_blocks(held, 200, c);
+    assert_int_equal(unit_actor_start(&actor), 0);
+    unit_actor_do(&actor, note_heap, &theirs);
+    spans = theirs->counters.spans_new;
+    unit_actor_do(&actor, free_some, &some);
+    assert_int_equal(theirs->bins[c].strict, BIN_STRICT);
+    assert_ptr_equal(theirs->bins[c].head, &list_end);
+    some = (struct some){held + FOREIGN_KEEP - 1, 11, c};
+    unit_actor_do(&actor, free_some, &some);
+    assert_int_equal(theirs->bins[c].strict, 0);
+    assert_int_equal(list_length(theirs->bins[c].head), 10); /* from the next one on */
+    audit(held, 200);
+    some = (struct some){held + BLOCKS_MAX - 10, 10, c};
+    unit_actor_do(&actor, take_some, &some); /* and what it kept it can have */
+    assert_ptr_equal(theirs->bins[c].head, &list_end);
+    assert_int_equal(theirs->counters.spans_new, spans);
+    unit_actor_do(&actor, free_some, &some);
+    unit_actor_do(&actor, let_go, NULL);
+    assert_int_equal(theirs->bins[c].strict, BIN_STRICT);
+    unit_actor_end(&actor);
+    free_blocks(held, 200);
+    (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
+}
+
+static void
+test_blocks_circulate_without_their_spans(void **state)
+{
+    enum { ROUND = 300, ROUNDS = 200 };
+    unsigned c = fresh_class(128);
+    struct unit_actor actor;
+    struct some some = {held, ROUND, c};
+    heap_t *theirs = NULL;
+    uint64_t batches;
+    uint64_t spans;
+
+    (void)state;
+    assert_int_equal(unit_actor_start(&actor), 0);
+    unit_actor_do(&actor, note_heap, &theirs);
+    for (int i = 0; i < 20; i++) {
+        take_blocks(held, ROUND, c);
+        unit_actor_do(&actor, free_some, &some);
+    }
+    batches = theirs->counters.remote_batches + theirs->counters.claimed;
+    spans = heap_self()->counters.spans_new;
+    for (int i = 0; i < ROUNDS; i++) {
+        take_blocks(held, ROUND, c);
+        unit_actor_do(&actor, free_some, &some);
+    }
+    audit(held, ROUND);
+    require_le(theirs->counters.remote_batches + theirs->counters.claimed, batches + ROUNDS / 10);
+    require_le(heap_self()->counters.spans_new, spans + 4);
+    unit_actor_end(&actor);
+    (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
+}
+
+static void
+test_a_heap_that_uses_its_own_spans_is_strict_again(void **state)
+{
+    unsigned c = fresh_class(256);
+    struct unit_actor actor;
+    struct some some = {held, 200, c};
+    heap_t *theirs = NULL;
+
+    (void)state;
+    take_blocks(held, 200, c);
+    assert_int_equal(unit_actor_start(&actor), 0);
+    unit_actor_do(&actor, note_heap, &theirs);
+    unit_actor_do(&actor, free_some, &some);
+    assert_int_equal(theirs->bins[c].strict, 0);
+    some.n = 10000;
+    unit_actor_do(&actor, take_some, &some);
+    assert_int_equal(theirs->bins[c].strict, BIN_STRICT);
+    unit_actor_do(&actor, free_some, &some);
+    audit(held, 200);
+    unit_actor_end(&actor);
+    (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
+}
+
+static void
+test_what_nobody_takes_is_sent_home_when_it_is_old(void **state)
+{
+    unsigned c = fresh_class(64);
+    uint32_t tick;
+
+    (void)state;
+    take_blocks(held, 50, c);
+    heap_let_go_all(heap_self()); /* its span is pooled: the other blocks are free */
+    assert_int_equal(audit_span_count(), 1);
+    assert_true(transfer_put(c, chain_of(held, 50)));
+    tick = transfers[c].tick;
+    transfer_send_home(tick);
+    assert_false(transfer_is_empty(c));
+    transfer_send_home(tick + 1);
+    assert_true(transfer_is_empty(c));
+    assert_int_equal(audit_span_count(), 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_chains_are_taken_last_in_first_out),
+        cmocka_unit_test(test_a_full_list_refuses_until_something_is_taken),
+        cmocka_unit_test(test_a_few_blocks_go_home_and_many_are_kept),
+        cmocka_unit_test(test_blocks_circulate_without_their_spans),
+        cmocka_unit_test(test_a_heap_that_uses_its_own_spans_is_strict_again),
+        cmocka_unit_test(test_what_nobody_takes_is_sent_home_when_it_is_old),
+    };
+
+    return cmocka_run_group_tests_name("heap/transfer", tests, unit_setup, NULL);
+}
