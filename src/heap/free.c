@@ -362,8 +362,13 @@ void
 heap_free_slow(void *p, span_t *span)
 {
     heap_t *heap = heap_self();
-    enum span_state state = remote_state(atomic_load_acquire(&span->remote));
+    enum span_state state;
 
+    if (atomic_load_relaxed(&span->kind) == SPAN_LARGE && p == span->start) {
+        large_free(p, span);
+        return;
+    }
+    state = remote_state(atomic_load_acquire(&span->remote));
     if (likely(atomic_load_relaxed(&span->kind) == SPAN_SMALL && heap != &heap_empty) &&
         state != SPAN_COLD && span_has_block_at(span, p) && !block_is_linked(p)) {
         unsigned c = span->size_class;

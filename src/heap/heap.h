@@ -156,6 +156,8 @@ void foreign_free(void *p);
 /* zero: may be NULL; set when the block reads as zero. align is a power of two. */
 void *large_alloc(size_t size, size_t align, bool *zero);
 void large_free(void *p, span_t *span);
+/* A freed block of the right number of slices that the heap kept for itself, or NULL. size >= 1. */
+void *large_alloc_kept(heap_t *heap, size_t size);
 /* Gives back the freed blocks the heap kept for itself. */
 void large_let_go_cache(heap_t *heap);
 /* In place, by moving pages, or NULL (then copy). */

@@ -50,13 +50,14 @@ large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t to
     space_map_span(span, start, slices);
 }
 
-/* A freed block of exactly so many slices that the heap kept, or NULL. */
-static void *
-cache_take(heap_t *heap, size_t count, size_t bytes)
+void *
+large_alloc_kept(heap_t *heap, size_t size)
 {
-    span_t *span = heap->large_cache[count];
+    size_t bytes = align_up(size, OS_PAGE);
+    size_t count = slices_for(bytes);
+    span_t *span;
 
-    if (span == NULL) {
+    if (size > HEAP_LARGE_CACHE * SLICE_BYTES || (span = heap->large_cache[count]) == NULL) {
         return NULL;
     }
     heap->large_cache[count] = NULL;
@@ -126,7 +127,7 @@ large_alloc(size_t size, size_t align, bool *zero)
     }
     if (count <= HEAP_LARGE_CACHE && align <= SLICE_BYTES) {
         heap_t *heap = heap_attach();
-        void *p = heap == NULL ? NULL : cache_take(heap, count, bytes);
+        void *p = heap == NULL ? NULL : large_alloc_kept(heap, max_zu(size, 1));
 
         if (p != NULL) {
             return p; /* *zero stays false */
@@ -162,13 +163,16 @@ void
 large_free(void *p, span_t *span)
 {
     uint64_t freed = (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT;
+    heap_t *heap = heap_self();
 
+    /* No exchange where it is kept: it would wait for all that was just written to the block. */
+    if (atomic_load_relaxed(&span->remote) == 0 && cache_keep(heap, span)) {
+        atomic_store_relaxed(&span->remote, freed);
+        return;
+    }
     /* Two threads that free the same block: one of them is told. */
     if (atomic_exchange_acquire(&span->remote, freed) != 0) {
         report_pointer("free", REPORT_DOUBLE_FREE, p, span);
-        return;
-    }
-    if (cache_keep(heap_self(), span)) {
         return;
     }
     heap_count(large_frees, 1);

@@ -164,7 +164,9 @@ heap_alloc_slow(size_t size)
     heap_t *heap = heap_self();
 
     if (size > TIDE_SMALL_MAX) {
-        return heap_alloc_large(size);
+        void *p = large_alloc_kept(heap, size); /* the empty heap keeps none */
+
+        return p != NULL ? p : heap_alloc_large(size);
     }
     if (unlikely(heap == &heap_empty)) {
         return alloc_without_heap(size);
