@@ -91,7 +91,7 @@ enum span_state {
     SPAN_OWNED = 0,  /* span.owner (or the keeper, or nobody for a moment) works on it alone */
     SPAN_FULL = 1,   /* no block on its list; lent, or nobody's: the next other thread owns it */
     SPAN_POOLED = 2, /* in its class's pool; free blocks on its own list */
-    SPAN_COLD = 3,   /* in the pool; free blocks only in the bitmap; frees do not touch the data */
+    SPAN_COLD = 3,   /* in the pool; free blocks only in the bitmap; frees write no data */
 };
 
 enum span_kind {
@@ -174,7 +174,8 @@ typedef struct spare_spans {
     uint32_t count; /* lock */
     span_t *first;  /* lock */
     uint32_t low;   /* lock: the least there were since the keeper looked */
-    uint32_t peak;  /* owner: spans made and not released, at most, of late */
+    uint32_t made;  /* owner: spans made and not released, of late */
+    uint32_t peak;  /* owner: the most of that, of late */
 } spare_spans_t;
 
 typedef struct heap_class {

@@ -55,6 +55,9 @@ postfork_parent(void)
 static void
 become_child(void)
 {
+    if (!lock_is_forking()) {
+        heap_fork_abrupt();
+    }
     atomic_store_relaxed(&lock_forking_thread, NULL);
     lock_process = os_pid();
     release_all(true);

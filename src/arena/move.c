@@ -12,6 +12,7 @@
  * since a process may have 65530 mappings. When the keeper gives such a chunk back whole, the
  * range is renewed and merges with its neighbours.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "arena/arena.h"
@@ -71,12 +72,17 @@ move_pages(char *from, char *to, size_t bytes)
 {
     uint8_t kind = space.chunks[chunk_of_address(to)].kind;
 
-    if (os_move_pages(from, to, bytes) == 0) {
+    int error = os_move_pages(from, to, bytes);
+
+    if (error == 0) {
         if (space.chunks[chunk_of_address(from)].kind != kind) {
             os_advise_huge(to, bytes, kind == CHUNK_HUGE_PAGES);
         }
         atomic_add_relaxed(&arena_counters.moved_bytes, bytes);
         return PAGES_MOVED;
+    }
+    if (error == EPERM || error == ENOSYS || error == EACCES) {
+        return PAGES_STAYED; /* a sandbox that did not let the call through */
     }
     /* The kernel may have unmapped the target before it refused. */
     return chunk_renew(to, bytes) || os_is_mapped(to, bytes) ? PAGES_STAYED : TARGET_LOST;
@@ -133,7 +139,10 @@ arena_gather(struct slices *slices)
             enum outcome outcome = take_pages(i, mask, donor);
 
             whole = outcome != TARGET_LOST;
-            slices->clean -= outcome == PAGES_MOVED ? dirty : 0;
+            if (outcome != PAGES_MOVED) {
+                break; /* it would be refused again */
+            }
+            slices->clean -= dirty;
         }
     }
     lock_release(&purge_lock);

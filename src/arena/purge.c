@@ -49,6 +49,18 @@ unsplit_chunk_locked(size_t index)
     chunk_set_kind_locked(index, CHUNK_HUGE_PAGES);
 }
 
+/* A withdrawn chunk is lost to the address space: nobody gets it any more. Takes the lock. */
+static size_t
+forget_chunk(size_t index)
+{
+    lock_acquire(&arena_lock);
+    counter_add(&arena_counters.free_dirty_slices,
+                (size_t)0 - bits_count(space.chunks[index].dirty));
+    space.chunks[index].dirty = 0;
+    counter_add(&arena_counters.purge_failures, 1);
+    return 0;
+}
+
 static size_t
 purge_chunk(size_t index)
 {
@@ -69,8 +81,12 @@ purge_chunk(size_t index)
     if (!whole) {
         split_chunk(index);
     }
-    if (renew && (renew = chunk_renew(chunk_address(index), CHUNK_BYTES))) {
+    if (renew && chunk_renew(chunk_address(index), CHUNK_BYTES)) {
         left = 0;
+    } else if (renew && !os_is_mapped(chunk_address(index), CHUNK_BYTES)) {
+        return forget_chunk(index); /* the kernel unmapped it before it refused to map it */
+    } else {
+        renew = false;
     }
     while (left != 0) {
         unsigned at = (unsigned)__builtin_ctzll(left);

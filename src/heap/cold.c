@@ -3,7 +3,7 @@
  * Cooling a span: its free blocks leave the intrusive list for a bitmap outside the data, and
  * the os pages that hold no live block are given back although their neighbours live ("hole
  * purging"; measured by a mimalloc fork at 74 % of the peak after a burst with 1 survivor in 20).
- * Until somebody claims the span, frees into it set a bit and touch no data page. Claiming
+ * Until somebody claims the span, frees into it set a bit and write to no data page. Claiming
  * warms it: blocks return to the list one os page at a time.
  *
  * The caller works on the span alone (pool_take_oldest).

@@ -242,6 +242,7 @@ heap_bin_look(heap_t *heap, unsigned size_class)
             hc->foreign = FOREIGN_MOST;
             hc->bin_limit = (uint32_t)min_zu(2 * limit, transfer_bin_limit(size_class));
             block_link(last, &list_end);
+            heap_poke_keeper();
             return;
         }
         heap_bin_be_strict(heap, size_class);
@@ -331,9 +332,8 @@ heap_pointer_error(const void *p, const span_t *span)
 
         return offset / span->block_size >= span->linked ? REPORT_NOT_ALLOCATED : REPORT_INTERIOR;
     }
-    if (remote_state(atomic_load_acquire(&span->remote)) == SPAN_COLD) {
-        return NULL; /* its data is not touched; pool_free_cold looks under the lock */
-    }
+    /* In a cold span, too: the block may wait in a bin. If it is free for the span, its page may be
+     * gone and read as zero; pool_free_cold finds that out. */
     return block_is_linked(p) ? REPORT_DOUBLE_FREE : NULL;
 }
 

@@ -64,6 +64,8 @@ heap_t *heap_new(void);
 heap_t *heap_first(void);
 
 void heap_fork_child(void); /* all heaps but the caller's are lost */
+/* Before that, in a child whose parent held no locks (_Fork): drops what was being changed. */
+void heap_fork_abrupt(void);
 void heap_locks_acquire(void);
 void heap_locks_release(bool in_child);
 
@@ -85,8 +87,10 @@ uintptr_t span_owner_word(const heap_t *heap, unsigned size_class, bool direct);
  * need since the last such call. By any thread. */
 #define SPARE_NEEDED UINT32_MAX
 void span_let_go_spare(heap_t *heap, uint32_t keep);
-/* The same for all heaps. */
-void heap_let_go_spares(uint32_t keep);
+/* Once in a while: what the heap used long ago counts less and less. */
+void span_forget_made(heap_t *heap);
+/* The same for all heaps; are there some left? */
+bool heap_let_go_spares(uint32_t keep);
 void span_bitmap_free(span_t *span);
 uint64_t *span_bitmap_alloc(const span_t *span);
 void span_locks_acquire(void);

@@ -118,6 +118,7 @@ large_alloc(size_t size, size_t align, bool *zero)
 {
     size_t bytes = align_up(max_zu(size, 1), OS_PAGE);
     size_t count = slices_for(bytes);
+    enum slices_want want;
     struct slices slices;
     span_t *span;
 
@@ -139,8 +140,12 @@ large_alloc(size_t size, size_t align, bool *zero)
         errno = ENOMEM;
         return NULL;
     }
-    slices = slices_alloc(count, max_zu(align, SLICE_BYTES),
-                          bytes <= DENSE_MAX_BYTES ? SLICES_DENSE : SLICES_SPARSE);
+    want = bytes <= DENSE_MAX_BYTES ? SLICES_DENSE : SLICES_SPARSE;
+    slices = slices_alloc(count, max_zu(align, SLICE_BYTES), want);
+    if (unlikely(slices.start == NULL)) {
+        heap_let_go_spares(0); /* other heaps may have what it takes */
+        slices = slices_alloc(count, max_zu(align, SLICE_BYTES), want);
+    }
     if (slices.start == NULL) {
         span_record_free(span);
         errno = ENOMEM;

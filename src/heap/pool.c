@@ -236,7 +236,7 @@ mark_free_locked(span_t *span, block_t *head, uint32_t count)
         marked += (span->bitmap[i / 64] & bit) == 0;
         span->bitmap[i / 64] |= bit;
         if (n + 1 < count) {
-            head = head->next; /* a single block is not touched at all */
+            head = head->next; /* a single block is not read here at all */
         }
     }
     span->bitmap_count += marked;

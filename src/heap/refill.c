@@ -140,7 +140,7 @@ heap_look_around(heap_t *heap)
     uint32_t epoch = atomic_load_relaxed(&heap_trim_epoch);
 
     heap->collect_at = LOOK_AROUND_REFILLS;
-    heap->spare.peak -= heap->spare.peak / 16;
+    span_forget_made(heap);
     remote_flush(heap);
     if (unlikely(heap->trim_epoch != epoch)) {
         heap->trim_epoch = epoch;

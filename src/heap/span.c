@@ -14,7 +14,8 @@
 #define EXTEND_BYTES ((size_t)4096)
 #define EXTEND_DIRTY_BYTES ((size_t)16 << 10) /* where pages are there already */
 #define EXTEND_DIRTY_BLOCKS ((size_t)32)
-#define BITMAP_UNIT 64u /* bytes; bitmaps are 1, 2, 4 or 8 of them */
+#define SPARE_PEAK_MAX 1024u /* 32 MiB */
+#define BITMAP_UNIT 64u      /* bytes; bitmaps are 1, 2, 4 or 8 of them */
 #define BITMAP_SIZES 4u
 
 block_t list_end;
@@ -122,18 +123,23 @@ spare_keep(heap_t *heap, span_t *span)
     return true;
 }
 
-/* Spans in use by the heap are unknown (others claim them); what it made and has not released is
- * near enough. */
+/* Spans in use by the heap are unknown (others claim and release them); what it made and has not
+ * released of late is near enough. */
 static void
 note_span_made(heap_t *heap)
 {
-    int64_t made;
+    spare_spans_t *spare = &heap->spare;
 
     counter_add(&heap->counters.spans_new, 1);
-    made = (int64_t)(heap->counters.spans_new - heap->counters.spans_released);
-    if (made > (int64_t)heap->spare.peak) {
-        heap->spare.peak = (uint32_t)made;
-    }
+    spare->made++;
+    spare->peak = (uint32_t)min_zu(max_zu(spare->made, spare->peak), SPARE_PEAK_MAX);
+}
+
+void
+span_forget_made(heap_t *heap)
+{
+    heap->spare.peak -= heap->spare.peak / 16;
+    heap->spare.made -= heap->spare.made / 64;
 }
 
 /* A record with slices from the arena, in the slice map; NULL without memory. */
@@ -143,6 +149,7 @@ span_from_arena(heap_t *heap, unsigned size_class)
     const struct size_class *sc = &size_classes[size_class];
     heap_class_t *hc = &heap->classes[size_class];
     span_t *span = span_record_alloc();
+    enum slices_want want;
     struct slices slices;
 
     if (span == NULL) {
@@ -152,8 +159,12 @@ span_from_arena(heap_t *heap, unsigned size_class)
         span_let_go_spare(heap, HEAP_SPARE_SPANS); /* side by side they may be what is wanted */
     }
     /* A heap's first span of a class may stay mostly empty; the ones after it fill up. */
-    slices =
-        slices_alloc(sc->slices, SLICE_BYTES, hc->spans_taken == 0 ? SLICES_SPARSE : SLICES_DENSE);
+    want = hc->spans_taken == 0 ? SLICES_SPARSE : SLICES_DENSE;
+    slices = slices_alloc(sc->slices, SLICE_BYTES, want);
+    if (unlikely(slices.start == NULL)) {
+        heap_let_go_spares(0); /* other heaps may have what it takes */
+        slices = slices_alloc(sc->slices, SLICE_BYTES, want);
+    }
     if (slices.start == NULL) {
         span_record_free(span);
         return NULL;
@@ -227,13 +238,13 @@ span_let_go_spare(heap_t *heap, uint32_t keep)
     lock_acquire(&spare->lock);
     if (keep == SPARE_NEEDED) {
         keep = spare->count - spare->low;
+        spare->low = keep;
     }
     while (spare->count > keep) {
         span = spare_take_locked(spare);
         span->next = list;
         list = span;
     }
-    spare->low = spare->count;
     lock_release(&spare->lock);
     while ((span = list) != NULL) {
         list = span->next;
@@ -249,6 +260,7 @@ span_release(heap_t *heap, span_t *span)
     span_bitmap_free(span);
     if (heap != NULL) {
         counter_add(&heap->counters.spans_released, 1);
+        heap->spare.made -= heap->spare.made > 0;
     }
     if (heap == NULL || !spare_keep(heap, span)) {
         span_to_arena(span);

@@ -211,15 +211,29 @@ heap_dissolve_orphans(uint32_t before_tick)
     return count;
 }
 
-void
+bool
 heap_let_go_spares(uint32_t keep)
 {
+    bool left = false;
+
     for (heap_t *heap = heap_first(); heap != NULL; heap = heap->next) {
         span_let_go_spare(heap, keep);
+        left |= atomic_load_relaxed(&heap->spare.count) != 0;
     }
+    return left;
 }
 
 /* --- fork ------------------------------------------------------------------------------------ */
+
+void
+heap_fork_abrupt(void)
+{
+    for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
+        if (heap->spare.lock.word != 0) { /* somebody was changing the list */
+            heap->spare = (spare_spans_t){.count = 0};
+        }
+    }
+}
 
 void
 heap_fork_child(void)
@@ -229,7 +243,6 @@ heap_fork_child(void)
     for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
         if (heap->state == HEAP_LIVE && heap != heap_self()) {
             heap->state = HEAP_LOST;
-            heap->spare = (spare_spans_t){.count = 0};
         }
     }
     heap_live_count = heap_self() != &heap_empty;
@@ -242,11 +255,21 @@ heap_locks_acquire(void)
     heap_fallback_lock(true, false);
     transfer_locks_acquire();
     pool_locks_acquire();
+    for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
+        lock_acquire(&heap->spare.lock);
+    }
 }
 
 void
 heap_locks_release(bool in_child)
 {
+    for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
+        if (in_child) {
+            heap->spare.lock = (lock_t){0};
+        } else {
+            lock_release(&heap->spare.lock);
+        }
+    }
     pool_locks_release(in_child);
     transfer_locks_release(in_child);
     heap_fallback_lock(false, in_child);

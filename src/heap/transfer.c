@@ -70,16 +70,22 @@ take_old(unsigned size_class, uint32_t before_tick)
     return chain;
 }
 
-void
+bool
 transfer_send_home(uint32_t before_tick)
 {
+    bool left = false;
+
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        /* A thread that keeps giving must not keep us here. */
+        uint32_t most = atomic_load_relaxed(&transfers[c].count);
         block_t *chain;
 
-        while ((chain = take_old(c, before_tick)) != NULL) {
+        while (most-- > 0 && (chain = take_old(c, before_tick)) != NULL) {
             remote_free_chain(chain);
         }
+        left |= !transfer_is_empty(c);
     }
+    return left;
 }
 
 void

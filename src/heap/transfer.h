@@ -61,8 +61,8 @@ transfer_has_room(unsigned size_class)
 bool transfer_put(unsigned size_class, block_t *chain);
 /* The chain given last, or NULL. */
 block_t *transfer_take(unsigned size_class);
-/* Sends home what nobody has given or taken since the tick. */
-void transfer_send_home(uint32_t before_tick);
+/* Sends home what nobody has given or taken since the tick; is there something left? */
+bool transfer_send_home(uint32_t before_tick);
 void transfer_locks_acquire(void);
 void transfer_locks_release(bool in_child);
 

@@ -136,14 +136,15 @@ pass_locked(void)
     struct tide_advice advice;
     uint64_t work = slices_moved();
     size_t done = 0;
+    bool waits; /* in heaps and between them: it becomes old */
 
     atomic_store_relaxed(&last_pass_ms, at_ms);
     counter_add(&keeper_counters.passes, 1);
     score(&record, tick);
     peak_observe(&peak, &params, &record);
+    waits = transfer_send_home(old);
+    waits |= heap_let_go_spares(SPARE_NEEDED);
     if (atomic_load_relaxed(&keeper_config.purge)) {
-        transfer_send_home(old);
-        heap_let_go_spares(SPARE_NEEDED);
         counter_add(&keeper_counters.orphans_dissolved, heap_dissolve_orphans(old));
         if (atomic_load_relaxed(&keeper_config.hole_purge)) {
             done += heap_purge_holes(old, HOLE_QUOTA_BYTES);
@@ -151,7 +152,7 @@ pass_locked(void)
         advice = peak_advise(&peak, &params, &record);
         done += release_free(&advice, &record, tick);
     }
-    if (work != seen_work || done > 0) {
+    if (work != seen_work || done > 0 || waits) {
         seen_work = work;
         return true;
     }
@@ -293,8 +294,8 @@ keeper_trim(void)
         atomic_add_relaxed(&heap_trim_epoch, 1);
     }
     heap_dissolve_orphans(tick + 1);
-    transfer_send_home(tick + 1);
-    heap_let_go_spares(0);
+    (void)transfer_send_home(tick + 1);
+    (void)heap_let_go_spares(0);
     (void)heap_purge_holes(tick + 1, SIZE_MAX);
     (void)arena_purge_free(SIZE_MAX, tick + 1);
     lock_release(&pass_lock);

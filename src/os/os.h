@@ -74,7 +74,7 @@ int os_move_pages(void *from, void *to, size_t size);
  * the mapping's identity so that neighbours merge again). (slow) */
 int os_renew(void *address, size_t size);
 
-/* Is every page of the range part of a mapping (mincore)? (slow) */
+/* Is every page of the range part of a mapping (mincore; yes where that is forbidden)? (slow) */
 bool os_is_mapped(const void *address, size_t size);
 
 /* Bytes of the range that are in RAM (mincore). (slow) */

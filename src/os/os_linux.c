@@ -287,11 +287,12 @@ os_is_mapped(const void *address, size_t size)
     for (size_t at = 0; at < size; at += sizeof pages * OS_PAGE) {
         size_t part = size - at < sizeof pages * OS_PAGE ? size - at : sizeof pages * OS_PAGE;
 
-        if (mincore((char *)(uintptr_t)address + at, part, pages) != 0) {
+        if (mincore((char *)(uintptr_t)address + at, part, pages) != 0 && errno == ENOMEM) {
             errno = saved_errno;
             return false;
         }
     }
+    errno = saved_errno;
     return true;
 }
 
