@@ -6,15 +6,15 @@
  */
 #include "death.h"
 
-enum { BLOCKS = 20000, FROM = 10000, MANY = 500 };
+enum { BLOCKS = 60000, SPANS = 60, IN_SPAN = 512, FROM = 40000, MANY = 500 };
 static void *blocks[BLOCKS];
 static pthread_barrier_t step;
 
 static void *
 other(void *arg)
 {
-    for (size_t i = 0; i < MANY; i++) { /* it keeps other threads' blocks from now on */
-        free(blocks[i]);
+    for (size_t i = 1; i < SPANS; i++) { /* it keeps other threads' blocks from now on */
+        free(blocks[i * IN_SPAN]);
     }
     for (size_t i = FROM; i < FROM + MANY; i++) {
         free(blocks[i]);
