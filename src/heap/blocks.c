@@ -109,7 +109,9 @@ fits_small(const span_t *span, size_t size)
 static size_t
 with_room_to_grow(size_t size, size_t old_size)
 {
-    return size <= GROWS_MAX ? size + old_size / 8 : size;
+    bool by_little = size - old_size <= old_size / 4; /* what doubles has its room already */
+
+    return by_little && size <= GROWS_MAX ? size + old_size / 8 : size;
 }
 
 void *
