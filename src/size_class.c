@@ -65,18 +65,6 @@ choose_slices(uint32_t size)
     return best;
 }
 
-/* Modulo 2^64, by Newton's iteration: each step doubles the number of right bits. */
-static uint64_t
-inverse_of(uint64_t odd)
-{
-    uint64_t x = odd; /* right in the lowest three bits */
-
-    for (int i = 0; i < 5; i++) {
-        x *= 2 - odd * x;
-    }
-    return x;
-}
-
 static uint32_t
 next_size(uint32_t size)
 {
@@ -95,8 +83,8 @@ size_class_init(void)
         unsigned slices = choose_slices(size);
 
         sc->size = size;
-        sc->shift = (uint8_t)__builtin_ctz(size);
-        sc->inverse = inverse_of(size >> sc->shift);
+        sc->reciprocal = UINT64_MAX / size + 1 + ((UINT64_MAX % size) == size - 1);
+        sc->step = sc->reciprocal * size; /* modulo 2^64 */
         sc->slices = (uint16_t)slices;
         sc->capacity = (slices << SLICE_SHIFT) / size;
         sc->bin_limit = (uint8_t)max_zu(min_zu(BIN_LIMIT_BYTES / size, BIN_LIMIT_BLOCKS), 4);

@@ -15,13 +15,13 @@
 #define TIDE_CLASS_LOOKUP_LEN ((TIDE_SMALL_MAX >> TIDE_CLASS_STEP_SHIFT) + 1)
 
 struct size_class {
-    uint64_t inverse;   /* of the odd part of size, modulo 2^64 */
-    uint32_t size;      /* bytes of a block */
-    uint32_t capacity;  /* blocks in a span */
-    uint16_t slices;    /* slices in a span */
-    uint16_t keep_live; /* a span with this many live blocks or fewer belongs to the pool */
-    uint8_t shift;      /* size == odd part << shift */
-    uint8_t bin_limit;  /* frees into a bin between two looks; half as many blocks stay in it */
+    uint64_t reciprocal; /* see block_mark */
+    uint64_t step;       /* the mark of block 1 */
+    uint32_t size;       /* bytes of a block */
+    uint32_t capacity;   /* blocks in a span */
+    uint16_t slices;     /* slices in a span */
+    uint16_t keep_live;  /* a span with this many live blocks or fewer belongs to the pool */
+    uint8_t bin_limit;   /* frees into a bin between two looks; half as many blocks stay in it */
 };
 
 extern TIDE_HIDDEN struct size_class size_classes[TIDE_CLASS_COUNT]; /* init: */
@@ -44,16 +44,15 @@ size_class_twice_of(size_t size)
     return size_class_lookup[(size + 15) >> TIDE_CLASS_STEP_SHIFT];
 }
 
-/* offset / size when size divides offset; otherwise a number above any block's index: the product
- * with the inverse of an odd number is the quotient if there is one and at least 2^64 / odd if not,
- * and the rotation does the same for the power of two (Warren, "Hacker's Delight", 10-17). One
- * compare then tells a block's start from everything else. */
+/* A number that is step × index for an offset where a block starts, and greater than that of any
+ * block of the span for every other: reciprocal is floor(2^64 / size) + 1, so a whole block adds
+ * step = reciprocal × size - 2^64, at most size, and each byte beyond one adds the reciprocal
+ * (after Lemire, Kaser and Kurz, "Faster remainder by direct computation", doi:10.1002/spe.2689,
+ * who ask for divisibility only). One compare then tells a block's start from everything else. */
 TIDE_HOT uint64_t
-exact_quotient(uint64_t offset, uint64_t inverse, unsigned shift)
+block_mark(uint64_t offset, uint64_t reciprocal)
 {
-    uint64_t q = offset * inverse;
-
-    return q >> shift | q << (-shift & 63);
+    return offset * reciprocal;
 }
 
 #endif

@@ -62,7 +62,10 @@ typedef struct heap heap_t;
 #define HEAP_ALIGN ((uintptr_t)4096)
 #define OWNER_KEY(owner) ((owner) & ~(HEAP_ALIGN - 1))
 #define OWNER_BIN(owner) ((owner) & (HEAP_ALIGN - 16))
-#define OWNER_DIRECT ((uintptr_t)8) /* frees go to the span's own list, not to the bin */
+/* Which of its heap's spans it is; one of the three. */
+#define OWNER_DIRECT ((uintptr_t)8) /* with room: frees go to the span's own list, not to the bin */
+#define OWNER_CURRENT ((uintptr_t)4) /* allocated from: to the bin while that is open */
+#define OWNER_LENT ((uintptr_t)2)    /* used up: likewise; another thread may own it by now */
 #define OWNER_NOBODY_KEY ((uintptr_t)0 - HEAP_ALIGN)
 /* Nobody's, and no class's either: large, cold, or no span at all. The bin behind the last one is
  * never anything but strict. */
@@ -71,13 +74,14 @@ typedef struct heap heap_t;
 /* The blocks a heap hands out next for one class: the last ones freed, and what refills brought. */
 typedef struct bin {
     block_t *head;  /* owner: never NULL; list_end when empty */
-    uint32_t left;  /* owner: how many more frees than allocations until a look */
-    int32_t strict; /* owner: which bits of owner ^ key keep a block out: BIN_STRICT or 0 */
+    int32_t left;   /* owner: how many more blocks it takes */
+    int32_t strict; /* owner: which bits of owner ^ key keep a block out: one of the following */
 } bin_t;
 
-/* Only blocks of the heap's own spans, and of those only if they are not direct. A heap that frees
- * many blocks of other heaps' spans takes all (0); see heap/transfer.h. */
+/* Only blocks of the heap's own spans, and of those only if they are not direct. */
 #define BIN_STRICT ((int32_t)(-(int32_t)HEAP_ALIGN | (int32_t)OWNER_DIRECT))
+/* All: the heap frees many blocks of other heaps' spans; see heap/transfer.h. */
+#define BIN_OPEN ((int32_t)0)
 
 /*
  * The remote word: everything other threads do to a span goes through this one word, so each
@@ -115,16 +119,16 @@ enum span_kind {
 typedef struct span {
     /* the line that free reads */
     uintptr_t owner;     /* atomic(relaxed): see OWNER_KEY; OWNER_NOBODY */
-    uint64_t inverse;    /* const: see size_class.inverse */
+    uint64_t reciprocal; /* const: see block_mark */
     char *start;         /* const: first byte, slice-aligned */
     block_t *own;        /* owner: free blocks, list_end when none */
     uint32_t left;       /* owner: live - live_floor; free takes a look when it reaches 0 */
     uint32_t block_size; /* const: bytes; 0 for large */
-    uint64_t linked;     /* owner-w/any-r: blocks ever handed to a list; the rest is fresh */
+    uint64_t marks;      /* owner-w/any-r: the mark of the first block not linked yet */
+    uint32_t linked;     /* owner-w/any-r: blocks ever handed to a list; the rest is fresh */
     uint16_t live_floor; /* owner: see left */
     uint8_t size_class;  /* const: */
     uint8_t kind;        /* const: enum span_kind */
-    uint8_t shift;       /* const: see size_class.shift */
 
     /* the line that refills and other threads use */
     uint64_t remote TIDE_ALIGNED(TIDE_CACHE_LINE); /* atomic: see above */

@@ -5,12 +5,13 @@
  *
  * Policy of the two thresholds: a span with no live block is released (one a class is kept, and
  * some wait as spares for any class). A span with few (see live_floor_of) goes to the pool when the
- * heap has others with room: a span that is mostly free should not wait for a thread that may never
- * allocate again, and what is pooled can be purged around its survivors by the keeper. Its last
- * frees then cost a compare-and-swap each (batched per span).
+ * heap has others with room and the frees have come to one of those: a span that is mostly free
+ * should not wait for a thread that may never allocate again, and what is pooled can be purged
+ * around its survivors by the keeper. Its last frees then cost a compare-and-swap each (batched per
+ * span).
  */
+#include "heap/free.h"
 #include "base/assert.h"
-#include "heap/heap.h"
 #include "heap/remote.h"
 #include "heap/report.h"
 #include "heap/transfer.h"
@@ -92,10 +93,25 @@ visit_oldest(heap_t *heap, unsigned c)
 static uint32_t
 live_floor_of(const span_t *span)
 {
-    if (atomic_load_relaxed(&heap_live_count) > 1) {
+    if (atomic_load_relaxed(&heap_live_count) > 1 && pool_is_wanted(span->size_class)) {
         return span->capacity / 2;
     }
     return size_classes[span->size_class].keep_live;
+}
+
+/* A span that is freed from one end to the other is all free soon after it was nearly so: it goes
+ * to the pool only when the frees have come to another one. */
+static void
+visit_latest(heap_t *heap, unsigned c)
+{
+    heap_class_t *hc = &heap->classes[c];
+    span_t *span = hc->with_room;
+
+    if (hc->with_room_count > WITH_ROOM_KEEP && span->live_floor == 0 &&
+        span->left <= live_floor_of(span)) {
+        heap_with_room_remove(heap, span);
+        span_let_go(heap, span, span->left);
+    }
 }
 
 void
@@ -109,10 +125,11 @@ span_claim(heap_t *heap, span_t *span, uint32_t live)
     span->live_floor = (uint16_t)floor;
     span->left = live - floor;
     if (heap != NULL) {
+        visit_latest(heap, span->size_class);
         visit_oldest(heap, span->size_class);
         with_room_add(heap, span);
         counter_add(&heap->counters.claimed, 1);
-        atomic_store_relaxed(&span->owner, span_owner_word(heap, span->size_class, true));
+        atomic_store_relaxed(&span->owner, span_owner_word(heap, span->size_class, OWNER_DIRECT));
     }
 }
 
@@ -129,7 +146,7 @@ span_look(heap_t *heap, span_t *span)
     if (live == 0 && hc->with_room_count == 1 && span->slice_count == 1) {
         return; /* one empty span a class saves making and linking it again and again */
     }
-    if (live == 0 || hc->with_room_count > WITH_ROOM_KEEP) {
+    if (live == 0 || (hc->with_room_count > WITH_ROOM_KEEP && hc->with_room != span)) {
         heap_with_room_remove(heap, span);
         span_let_go(heap, span, live);
         return;
@@ -174,7 +191,7 @@ route(heap_t *heap, block_t *block)
         remote_free(heap, span, block);
         return;
     }
-    if ((owner & OWNER_DIRECT) == 0 && heap->classes[span->size_class].current != span) {
+    if ((owner & OWNER_LENT) != 0) {
         uint64_t full = (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT;
 
         /* Lent: ours again unless another thread is faster. */
@@ -217,8 +234,9 @@ heap_bin_be_strict(heap_t *heap, unsigned size_class)
     heap->classes[size_class].bin_limit = size_classes[size_class].bin_limit;
 }
 
-void
-heap_bin_look(heap_t *heap, unsigned size_class)
+/* An open bin keeps half of what it may hold and gives the rest to the transfer list. */
+static void
+bin_pass_on(heap_t *heap, unsigned size_class)
 {
     bin_t *bin = &heap->bins[size_class];
     heap_class_t *hc = &heap->classes[size_class];
@@ -226,7 +244,7 @@ heap_bin_look(heap_t *heap, unsigned size_class)
     block_t *last = bin->head;
     block_t *rest;
 
-    bin->left = limit;
+    bin->left = (int32_t)limit;
     for (uint32_t n = 1; n < limit / 2 && last->next != &list_end; n++) {
         if (!block_is_linked(last)) {
             return; /* found and reported when it is handed out */
@@ -237,19 +255,24 @@ heap_bin_look(heap_t *heap, unsigned size_class)
     if (rest == &list_end || !block_is_linked(last)) {
         return;
     }
-    if (bin->strict == 0) {
-        if (transfer_put(size_class, rest)) {
-            hc->foreign = FOREIGN_MOST;
-            hc->bin_limit = (uint32_t)min_zu(2 * limit, transfer_bin_limit(size_class));
-            block_link(last, &list_end);
-            heap_poke_keeper();
-            return;
-        }
-        heap_bin_be_strict(heap, size_class);
+    if (transfer_put(size_class, rest)) {
+        hc->foreign = FOREIGN_MOST;
+        hc->bin_limit = (uint32_t)min_zu(2 * limit, transfer_bin_limit(size_class));
+        block_link(last, &list_end);
+        heap_poke_keeper();
+        return;
     }
+    heap_bin_be_strict(heap, size_class);
     rest = route_list(heap, rest, limit);
     block_link(last, rest);
     heap_poke_keeper();
+}
+
+void
+heap_free_pass_on(void *p, unsigned size_class)
+{
+    bin_pass_on(heap_self(), size_class);
+    heap_free(p);
 }
 
 void
@@ -262,10 +285,11 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
 
     bin->head = &list_end;
     heap_bin_be_strict(heap, size_class);
+    bin->left = (int32_t)hc->bin_limit;
     if (span != NULL) {
         hc->current = NULL;
         with_room_add(heap, span);
-        atomic_store_relaxed(&span->owner, span_owner_word(heap, size_class, true));
+        atomic_store_relaxed(&span->owner, span_owner_word(heap, size_class, OWNER_DIRECT));
         if (span->left == 0) { /* nothing of it is out, not even in the bin */
             span_look(heap, span);
         }
@@ -374,10 +398,14 @@ heap_free_slow(void *p, span_t *span)
         unsigned c = span->size_class;
         heap_class_t *hc = &heap->classes[c];
 
+        if (OWNER_KEY(atomic_load_relaxed(&span->owner)) == heap_key(heap)) {
+            route(heap, p); /* lent, and the bin is closed */
+            return;
+        }
         if (OWNER_KEY(atomic_load_relaxed(&span->owner)) != OWNER_NOBODY_KEY &&
             ++hc->foreign >= FOREIGN_KEEP && transfer_has_room(c)) {
             hc->foreign = FOREIGN_MOST;
-            heap->bins[c].strict = 0; /* from the next one on */
+            heap->bins[c].strict = BIN_OPEN; /* from the next one on */
         }
         if (state != SPAN_FULL) {
             remote_ring_add(heap, span, p);

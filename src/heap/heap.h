@@ -81,8 +81,8 @@ void span_release(heap_t *heap, span_t *span);
 uint32_t span_take_remote(span_t *span, block_t **list);
 /* Links some never used, or held back, blocks to the empty list; how many. */
 uint32_t span_extend(span_t *span, block_t **list);
-/* The owner word of a span of the heap. */
-uintptr_t span_owner_word(const heap_t *heap, unsigned size_class, bool direct);
+/* The owner word of a span of the heap; state: OWNER_DIRECT, OWNER_CURRENT or OWNER_LENT. */
+uintptr_t span_owner_word(const heap_t *heap, unsigned size_class, uintptr_t state);
 /* Gives the empty spans the heap keeps back to the arena, all but `keep`, or those that it did not
  * need since the last such call. By any thread. */
 #define SPARE_NEEDED UINT32_MAX
@@ -111,6 +111,8 @@ void pool_put_cold(span_t *span, uint32_t live);
 void pool_release_if_free(heap_t *heap, span_t *span, unsigned size_class);
 /* Frees blocks into a cold span through its bitmap. False: it is not cold any more. */
 bool pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count);
+/* Did a heap look for a span of the class in vain since one was put into the pool? */
+bool pool_is_wanted(unsigned size_class);
 uint32_t pool_length(unsigned size_class);
 void pool_counts(unsigned size_class, uint64_t *spans, uint64_t *live);
 void pool_locks_acquire(void);
@@ -140,8 +142,8 @@ void span_add_free(heap_t *heap, span_t *span, block_t *head, block_t *tail, uin
 /* Takes a full or pooled span over for the heap (heap may be NULL: for the moment). */
 void span_claim(heap_t *heap, span_t *span, uint32_t live);
 void heap_with_room_remove(heap_t *heap, span_t *span);
-/* The bin's countdown ran out: blocks beyond half the limit go back to their spans. */
-void heap_bin_look(heap_t *heap, unsigned size_class);
+/* The bin, an open one, is full: what exceeds half its limit goes on, then the block is freed. */
+void heap_free_pass_on(void *p, unsigned size_class);
 /* The bin takes no blocks of other heaps' spans any more. */
 void heap_bin_be_strict(heap_t *heap, unsigned size_class);
 /* All blocks of the bin, and the current span, go back. */
@@ -206,13 +208,13 @@ span_has_block_at(const span_t *span, const void *p)
 {
     uint64_t offset = (uint64_t)((uintptr_t)p - (uintptr_t)span->start);
 
-    return exact_quotient(offset, span->inverse, span->shift) < atomic_load_hot(&span->linked);
+    return block_mark(offset, span->reciprocal) < atomic_load_hot(&span->marks);
 }
 
 TIDE_HOT uint32_t
 span_linked(const span_t *span)
 {
-    return (uint32_t)atomic_load_relaxed(&span->linked);
+    return atomic_load_relaxed(&span->linked);
 }
 
 /* The remote word. */

@@ -13,9 +13,10 @@
 
 struct pool {
     lock_t lock TIDE_ALIGNED(TIDE_CACHE_LINE);
-    span_t *first;  /* lock */
-    span_t *last;   /* lock */
-    uint32_t count; /* lock; relaxed to read */
+    span_t *first;   /* lock */
+    span_t *last;    /* lock */
+    uint32_t count;  /* lock; relaxed to read */
+    uint32_t wanted; /* relaxed: a heap found none since one was put here */
 };
 
 static struct pool pools[TIDE_CLASS_COUNT];
@@ -102,6 +103,7 @@ pool_put(heap_t *heap, span_t *span, uint32_t live)
         return;
     }
     link_first_locked(pool, span);
+    atomic_store_relaxed(&pool->wanted, 0);
     lock_release(&pool->lock);
     if (heap != NULL) {
         counter_add(&heap->counters.pooled, 1);
@@ -136,6 +138,7 @@ pool_take(unsigned size_class)
     span_t *span;
 
     if (atomic_load_relaxed(&pool->count) == 0) {
+        atomic_store_relaxed(&pool->wanted, 1);
         return NULL;
     }
     lock_acquire(&pool->lock);
@@ -274,6 +277,12 @@ pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
         release_all_free(heap, span);
     }
     return true;
+}
+
+bool
+pool_is_wanted(unsigned size_class)
+{
+    return atomic_load_relaxed(&pools[size_class].wanted) != 0;
 }
 
 uint32_t

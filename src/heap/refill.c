@@ -41,10 +41,16 @@ refill_from(span_t *span, bin_t *bin)
 static bool
 lend(span_t *span)
 {
+    uintptr_t owner = atomic_load_relaxed(&span->owner);
     uint64_t none = 0;
 
+    atomic_store_relaxed(&span->owner, owner ^ OWNER_CURRENT ^ OWNER_LENT);
     /* Release pairs with the acquire of whoever takes it over. */
-    return atomic_cas_release(&span->remote, &none, (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT);
+    if (atomic_cas_release(&span->remote, &none, (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT)) {
+        return true;
+    }
+    atomic_store_relaxed(&span->owner, owner);
+    return false;
 }
 
 static void
@@ -53,7 +59,7 @@ make_current(heap_t *heap, span_t *span, unsigned c, uint32_t live)
     span->left = live;
     span->live_floor = 0;
     heap->classes[c].current = span;
-    atomic_store_relaxed(&span->owner, span_owner_word(heap, c, false));
+    atomic_store_relaxed(&span->owner, span_owner_word(heap, c, OWNER_CURRENT));
 }
 
 /* The next span to allocate from becomes the current one. */
@@ -86,12 +92,12 @@ refill(heap_t *heap, unsigned c)
     span_t *span = heap->classes[c].current;
     block_t *chain;
 
-    bin->left = heap->classes[c].bin_limit;
+    bin->left = (int32_t)heap->classes[c].bin_limit;
     if (!transfer_is_empty(c) && (chain = transfer_take(c)) != NULL) {
         bin->head = chain;
         return true;
     }
-    if (bin->strict == 0 && --heap->classes[c].foreign == 0) {
+    if (bin->strict == BIN_OPEN && --heap->classes[c].foreign == 0) {
         heap_bin_be_strict(heap, c);
     }
     do {

@@ -70,9 +70,9 @@ span_bitmap_free(span_t *span)
 }
 
 uintptr_t
-span_owner_word(const heap_t *heap, unsigned size_class, bool direct)
+span_owner_word(const heap_t *heap, unsigned size_class, uintptr_t state)
 {
-    return heap_key(heap) + size_class * sizeof(bin_t) + (direct ? OWNER_DIRECT : 0);
+    return heap_key(heap) + size_class * sizeof(bin_t) + state;
 }
 
 static span_t *
@@ -189,8 +189,7 @@ span_new_small(heap_t *heap, unsigned size_class)
         return NULL;
     }
     heap->classes[size_class].spans_taken++;
-    span->inverse = sc->inverse;
-    span->shift = sc->shift;
+    span->reciprocal = sc->reciprocal;
     span->own = &list_end;
     span->left = 0;
     span->block_size = sc->size;
@@ -201,6 +200,7 @@ span_new_small(heap_t *heap, unsigned size_class)
     span->bitmap = NULL;
     span->bitmap_count = 0;
     atomic_store_relaxed(&span->linked, 0);
+    atomic_store_relaxed(&span->marks, 0);
     span->capacity = sc->capacity;
     span->flags = 0;
     span->next = span->previous = NULL;
@@ -332,6 +332,15 @@ out:
     return count;
 }
 
+static void
+count_linked(span_t *span, uint32_t more)
+{
+    uint32_t linked = span_linked(span) + more;
+
+    atomic_store_relaxed(&span->linked, linked);
+    atomic_store_relaxed(&span->marks, linked * size_classes[span->size_class].step);
+}
+
 uint32_t
 span_extend(span_t *span, block_t **list)
 {
@@ -352,7 +361,7 @@ span_extend(span_t *span, block_t **list)
     }
     count = (uint32_t)min_zu(count, left);
     *list = link_run(span, span_linked(span), count, &list_end);
-    atomic_store_relaxed(&span->linked, span_linked(span) + count);
+    count_linked(span, count);
     return count;
 }
 

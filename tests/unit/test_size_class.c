@@ -73,21 +73,24 @@ test_blocks_fill_the_span(void **state)
 }
 
 static void
-test_quotient_tells_every_block_from_every_other_byte(void **state)
+test_marks_tell_every_block_from_every_other_byte(void **state)
 {
     (void)state;
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         const struct size_class *sc = &size_classes[c];
         size_t bytes = (size_t)sc->slices << SLICE_SHIFT;
+        uint64_t end = sc->capacity * sc->step;
         size_t within = 0;
         size_t index = 0;
 
+        require_ge(sc->step, 1);
+        require_le(sc->step, sc->size);
         for (size_t offset = 0; offset < bytes; offset++) {
-            uint64_t q = exact_quotient(offset, sc->inverse, sc->shift);
+            uint64_t mark = block_mark(offset, sc->reciprocal);
 
-            if (within == 0 ? q != index : q < sc->capacity) {
+            if (within == 0 ? mark != index * sc->step : mark < end) {
                 require_eq(offset, index * sc->size + within);
-                require_eq(q, index);
+                require_eq(mark, index * sc->step);
             }
             if (++within == sc->size) {
                 within = 0;
@@ -95,7 +98,7 @@ test_quotient_tells_every_block_from_every_other_byte(void **state)
             }
         }
         for (uint64_t before = 1; before <= 2 * sc->size; before++) { /* in front of the span */
-            require_ge(exact_quotient((uint64_t)0 - before, sc->inverse, sc->shift), sc->capacity);
+            require_ge(block_mark((uint64_t)0 - before, sc->reciprocal), end);
         }
     }
 }
@@ -110,8 +113,8 @@ test_only_starts_of_linked_blocks_are_blocks(void **state)
         const struct size_class *sc = &size_classes[c];
         uint32_t half = sc->capacity / 2;
         span_t span = {.start = memory,
-                       .inverse = sc->inverse,
-                       .shift = sc->shift,
+                       .reciprocal = sc->reciprocal,
+                       .marks = half * sc->step,
                        .block_size = sc->size,
                        .linked = half,
                        .capacity = sc->capacity};
@@ -151,7 +154,7 @@ main(void)
         cmocka_unit_test(test_neighbours_are_at_most_an_eighth_apart),
         cmocka_unit_test(test_every_size_gets_the_smallest_class_that_holds_it),
         cmocka_unit_test(test_blocks_fill_the_span),
-        cmocka_unit_test(test_quotient_tells_every_block_from_every_other_byte),
+        cmocka_unit_test(test_marks_tell_every_block_from_every_other_byte),
         cmocka_unit_test(test_only_starts_of_linked_blocks_are_blocks),
         cmocka_unit_test(test_init_twice_gives_the_same_tables),
     };

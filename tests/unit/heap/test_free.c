@@ -33,7 +33,7 @@ test_empty_spans_go_back_without_being_asked(void **state)
     assert_int_equal(arena_counters.used_slices, used);
 }
 
-/* A bin is looked at now and then: it never holds more than a look allows. */
+/* A bin that is full takes no more. */
 static void
 test_bins_stay_short(void **state)
 {
@@ -50,8 +50,8 @@ test_bins_stay_short(void **state)
             for (const block_t *b = heap_self()->bins[c].head; b != &list_end; b = b->next) {
                 length++;
             }
-            /* What a refill brought, what a look leaves, and what was freed since. */
-            require_le(length, OS_PAGE / size + 1 + size_classes[c].bin_limit * 3 / 2);
+            /* What a refill brought, and what was freed since. */
+            require_le(length, OS_PAGE / size + 1 + size_classes[c].bin_limit);
         }
         audit(held, n);
         heap_empty_bin(heap_self(), c);
