@@ -21,7 +21,7 @@ struct size_class {
     uint32_t capacity;   /* blocks in a span */
     uint16_t slices;     /* slices in a span */
     uint16_t keep_live;  /* a span with this many live blocks or fewer belongs to the pool */
-    uint8_t bin_limit;   /* frees into a bin between two looks; half as many blocks stay in it */
+    uint8_t bin_limit;   /* blocks a bin takes beyond those of a refill */
 };
 
 extern TIDE_HIDDEN struct size_class size_classes[TIDE_CLASS_COUNT]; /* init: */

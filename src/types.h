@@ -186,10 +186,10 @@ typedef struct heap_class {
     span_t *current;   /* owner: refills come from it; on no list */
     span_t *with_room; /* owner: other spans of this heap that have free blocks, latest first */
     span_t *oldest;    /* owner: the last of them */
+    block_t *aside;    /* owner: the chain an open bin was full of before; NULL: none */
     uint32_t with_room_count;
-    uint32_t spans_taken; /* owner: fresh spans so far, saturating */
-    uint32_t foreign;     /* owner: frees of others' blocks of late; see transfer.h */
-    uint32_t bin_limit;   /* owner: frees into the bin between two looks; half as many stay in it */
+    uint16_t spans_taken; /* owner: were there any; see span_from_arena */
+    uint16_t foreign;     /* owner: frees of others' blocks of late; see transfer.h */
 } heap_class_t;
 
 /* Counters of one heap: owner-w/any-r. */

@@ -11,16 +11,25 @@
 #include "keeper/keeper.h"
 #include "os/os.h"
 
-/* Blocks of a bin, when it is the caller's to walk. */
+/* Blocks of a bin's list, when it is the caller's to walk. */
 static uint32_t
-bin_length(const bin_t *bin)
+list_length(const block_t *list)
 {
     uint32_t n = 0;
 
-    for (const block_t *b = bin->head; b != &list_end && block_is_linked(b); b = b->next) {
+    for (const block_t *b = list; b != &list_end && block_is_linked(b); b = b->next) {
         n++;
     }
     return n;
+}
+
+/* What the calling thread keeps of a class. */
+static uint32_t
+own_free_blocks(unsigned c)
+{
+    const block_t *aside = heap_self()->classes[c].aside;
+
+    return list_length(heap_self()->bins[c].head) + (aside != NULL ? list_length(aside) : 0);
 }
 
 static uint64_t
@@ -148,7 +157,7 @@ stats_collect(struct tide_stats *out)
         uint64_t live;
 
         out->classes[c].block_bytes = size_classes[c].size;
-        out->classes[c].used -= min_zu(out->classes[c].used, bin_length(&heap_self()->bins[c]));
+        out->classes[c].used -= min_zu(out->classes[c].used, own_free_blocks(c));
         out->allocated_bytes += out->classes[c].used * size_classes[c].size;
         pool_counts(c, &out->classes[c].spans_pooled, &live);
         out->spans_pooled += out->classes[c].spans_pooled;

@@ -31,6 +31,7 @@ heap_try_pop(size_t size)
         return NULL;
     }
     bin->head = block->next;
+    __builtin_prefetch(block->next, 1);
     bin->left++;
     block->guard = 0;
     return block;

@@ -208,22 +208,19 @@ route(heap_t *heap, block_t *block)
     }
 }
 
-/* Routes up to `count` blocks of the list; what is left of it. */
-static block_t *
-route_list(heap_t *heap, block_t *list, uint32_t count)
+static void
+route_list(heap_t *heap, block_t *list)
 {
-    while (list != &list_end && count > 0) {
+    while (list != &list_end) {
         block_t *next = list->next;
 
         if (!block_is_linked(list)) {
             report_pointer("free", REPORT_CORRUPTED, list, space_span_of(list));
-            return &list_end; /* what hung behind the damage counts as live for good */
+            return; /* what hung behind the damage counts as live for good */
         }
         route(heap, list);
         list = next;
-        count--;
     }
-    return list;
 }
 
 void
@@ -231,40 +228,29 @@ heap_bin_be_strict(heap_t *heap, unsigned size_class)
 {
     heap->bins[size_class].strict = BIN_STRICT;
     heap->classes[size_class].foreign = 0;
-    heap->classes[size_class].bin_limit = size_classes[size_class].bin_limit;
 }
 
-/* An open bin keeps half of what it may hold and gives the rest to the transfer list. */
+/* An open bin that is full is laid aside; what was laid aside before goes to the transfer list.
+ * (The loaded and the previous magazine of Bonwick and Adams, "Magazines and Vmem", USENIX 2001.) */
 static void
 bin_pass_on(heap_t *heap, unsigned size_class)
 {
     bin_t *bin = &heap->bins[size_class];
     heap_class_t *hc = &heap->classes[size_class];
-    uint32_t limit = hc->bin_limit;
-    block_t *last = bin->head;
-    block_t *rest;
+    block_t *chain = hc->aside;
 
-    bin->left = (int32_t)limit;
-    for (uint32_t n = 1; n < limit / 2 && last->next != &list_end; n++) {
-        if (!block_is_linked(last)) {
-            return; /* found and reported when it is handed out */
-        }
-        last = last->next;
-    }
-    rest = last->next;
-    if (rest == &list_end || !block_is_linked(last)) {
+    if (chain != NULL && !transfer_put(size_class, chain)) {
+        hc->aside = NULL;
+        heap_bin_be_strict(heap, size_class);
+        route_list(heap, chain);
         return;
     }
-    if (transfer_put(size_class, rest)) {
+    if (chain != NULL) {
         hc->foreign = FOREIGN_MOST;
-        hc->bin_limit = (uint32_t)min_zu(2 * limit, transfer_bin_limit(size_class));
-        block_link(last, &list_end);
-        heap_poke_keeper();
-        return;
     }
-    heap_bin_be_strict(heap, size_class);
-    rest = route_list(heap, rest, limit);
-    block_link(last, rest);
+    hc->aside = bin->head;
+    bin->head = &list_end;
+    bin->left = (int32_t)transfer_chain_blocks(size_class);
     heap_poke_keeper();
 }
 
@@ -282,10 +268,12 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
     heap_class_t *hc = &heap->classes[size_class];
     span_t *span = hc->current;
     block_t *list = bin->head;
+    block_t *aside = hc->aside;
 
     bin->head = &list_end;
+    bin->left = size_classes[size_class].bin_limit;
+    hc->aside = NULL;
     heap_bin_be_strict(heap, size_class);
-    bin->left = (int32_t)hc->bin_limit;
     if (span != NULL) {
         hc->current = NULL;
         with_room_add(heap, span);
@@ -294,7 +282,10 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
             span_look(heap, span);
         }
     }
-    route_list(heap, list, UINT32_MAX);
+    route_list(heap, list);
+    if (aside != NULL) {
+        route_list(heap, aside);
+    }
 }
 
 static void

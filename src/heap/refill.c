@@ -23,17 +23,47 @@ moved_to_bin(span_t *span, uint32_t count)
     return count > 0;
 }
 
-/* More blocks from the current span. */
+/* Cuts a list behind its first `most` blocks; what was behind. *count says how many it has then. A
+ * damaged link ends it: that is found and reported when it is handed out. */
+static block_t *
+cut_behind(block_t *list, uint32_t most, uint32_t *count)
+{
+    block_t *rest;
+    uint32_t n = 1;
+
+    while (n < most && list->next != &list_end && block_is_linked(list)) {
+        list = list->next;
+        n++;
+    }
+    if (!block_is_linked(list)) {
+        return &list_end;
+    }
+    rest = list->next;
+    block_link(list, &list_end);
+    *count = n;
+    return rest;
+}
+
+/* More blocks from the current span. Of its list an open bin, whose chains travel, takes no more
+ * than a chain. */
 static bool
 refill_from(span_t *span, bin_t *bin)
 {
-    if (span->own != &list_end) {
-        bin->head = span->own;
-        span->own = &list_end;
-        return moved_to_bin(span, span_linked(span) - span->bitmap_count - span->left);
+    uint32_t count = 0;
+
+    if (span->own == &list_end) {
+        return span_take_remote(span, &bin->head) > 0 ||
+               moved_to_bin(span, span_extend(span, &bin->head));
     }
-    return span_take_remote(span, &bin->head) > 0 ||
-           moved_to_bin(span, span_extend(span, &bin->head));
+    bin->head = span->own;
+    span->own = &list_end;
+    if (bin->strict == BIN_OPEN) {
+        span->own = cut_behind(bin->head, transfer_chain_blocks(span->size_class), &count);
+    }
+    if (span->own == &list_end) {
+        count = span_linked(span) - span->bitmap_count - span->left;
+    }
+    return moved_to_bin(span, count);
 }
 
 /* The span has handed out everything. It stays ours for our own frees, which go to the bin; the
@@ -84,22 +114,39 @@ next_span(heap_t *heap, unsigned c)
     return span;
 }
 
+/* Fills the empty bin with a chain, which is all that it should hold if it is open. */
+static bool
+take_chain(heap_t *heap, unsigned c)
+{
+    heap_class_t *hc = &heap->classes[c];
+    block_t *chain = hc->aside;
+
+    hc->aside = NULL;
+    if (chain == NULL && !transfer_is_empty(c)) {
+        chain = transfer_take(c);
+    }
+    if (chain == NULL) {
+        return false;
+    }
+    heap->bins[c].head = chain;
+    heap->bins[c].left = 0;
+    return true;
+}
+
 /* Fills the empty bin of the class. False: no memory. */
 static bool
 refill(heap_t *heap, unsigned c)
 {
     bin_t *bin = &heap->bins[c];
     span_t *span = heap->classes[c].current;
-    block_t *chain;
 
-    bin->left = (int32_t)heap->classes[c].bin_limit;
-    if (!transfer_is_empty(c) && (chain = transfer_take(c)) != NULL) {
-        bin->head = chain;
+    if (take_chain(heap, c)) {
         return true;
     }
     if (bin->strict == BIN_OPEN && --heap->classes[c].foreign == 0) {
         heap_bin_be_strict(heap, c);
     }
+    bin->left = size_classes[c].bin_limit;
     do {
         while (span != NULL) {
             if (refill_from(span, bin)) {

@@ -188,7 +188,7 @@ span_new_small(heap_t *heap, unsigned size_class)
     if (span == NULL) {
         return NULL;
     }
-    heap->classes[size_class].spans_taken++;
+    heap->classes[size_class].spans_taken = 1;
     span->reciprocal = sc->reciprocal;
     span->own = &list_end;
     span->left = 0;

@@ -49,7 +49,6 @@ heap_new(void)
     }
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         heap->bins[c] = (bin_t){&list_end, size_classes[c].bin_limit, BIN_STRICT};
-        heap->classes[c].bin_limit = size_classes[c].bin_limit;
     }
     heap->bins[TIDE_CLASS_COUNT] = (bin_t){&list_end, 1, BIN_STRICT};
     heap->collect_at = 1;

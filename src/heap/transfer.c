@@ -2,7 +2,7 @@
 /* Chains of freed blocks between threads; see transfer.h. */
 #include "heap/transfer.h"
 
-#define TRANSFER_BYTES ((size_t)64 << 10) /* a class; at least two chains */
+#define TRANSFER_BYTES ((size_t)128 << 10) /* a class; at least two chains */
 
 struct transfer transfers[TIDE_CLASS_COUNT];
 
@@ -10,7 +10,7 @@ static uint32_t
 chains_max(unsigned size_class)
 {
     const struct size_class *sc = &size_classes[size_class];
-    size_t chain_bytes = (size_t)sc->size * sc->bin_limit;
+    size_t chain_bytes = (size_t)sc->size * transfer_chain_blocks(size_class);
 
     return (uint32_t)max_zu(min_zu(TRANSFER_BYTES / chain_bytes, TRANSFER_CHAINS), 2);
 }

@@ -21,18 +21,16 @@
 /* It stops when so many refills came from spans and not one chain was given away meanwhile. */
 #define FOREIGN_MOST 255u
 
-/* Bins of small blocks that keep other heaps' grow to this many times their limit while chains come
- * and go; larger blocks' use costs more than the lock does. */
-#define TRANSFER_BIN_GROWTH 2u
-#define TRANSFER_BIN_GROWTH_SIZE 512u
+/* Blocks of a chain: as many as a bin takes if they are small, half as many if their use costs more
+ * than the lock does. A heap holds up to two chains of a class. */
+#define TRANSFER_SMALL 512u
 
 TIDE_HOT uint32_t
-transfer_bin_limit(unsigned size_class)
+transfer_chain_blocks(unsigned size_class)
 {
     const struct size_class *sc = &size_classes[size_class];
 
-    return sc->size <= TRANSFER_BIN_GROWTH_SIZE ? sc->bin_limit * TRANSFER_BIN_GROWTH
-                                                : sc->bin_limit;
+    return sc->size <= TRANSFER_SMALL ? sc->bin_limit : sc->bin_limit / 2u;
 }
 
 struct transfer {

@@ -194,20 +194,33 @@ audit_bitmap(const span_t *span)
     return n;
 }
 
-/* Blocks of the span in the bins of all heaps. */
+/* Blocks of the span on a list of blocks of its class. */
+static TIDE_UNUSED uint32_t
+audit_list(const span_t *span, const block_t *list)
+{
+    uint32_t n = 0;
+
+    for (const block_t *b = list; b != &list_end; b = b->next) {
+        require(block_is_linked(b));
+        if (space_span_of(b) == span) {
+            audit_see_block(span, b);
+            n++;
+        }
+    }
+    return n;
+}
+
+/* Blocks of the span in bins, and what was laid aside of those. */
 static TIDE_UNUSED uint32_t
 audit_bins(const span_t *span)
 {
     uint32_t n = 0;
 
     for (const heap_t *h = heap_first(); h != NULL; h = h->next) {
-        for (const block_t *b = h->bins[span->size_class].head; b != &list_end; b = b->next) {
-            require(block_is_linked(b));
-            if (space_span_of(b) == span) {
-                audit_see_block(span, b);
-                n++;
-            }
-        }
+        const block_t *aside = h->classes[span->size_class].aside;
+
+        n += audit_list(span, h->bins[span->size_class].head);
+        n += aside != NULL ? audit_list(span, aside) : 0;
     }
     return n;
 }
@@ -220,13 +233,7 @@ audit_transfers(const span_t *span)
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < t->count; i++) {
-        for (const block_t *b = t->chains[i]; b != &list_end; b = b->next) {
-            require(block_is_linked(b));
-            if (space_span_of(b) == span) {
-                audit_see_block(span, b);
-                n++;
-            }
-        }
+        n += audit_list(span, t->chains[i]);
     }
     return n;
 }

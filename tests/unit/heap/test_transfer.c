@@ -189,6 +189,9 @@ test_blocks_circulate_without_their_spans(void **state)
     audit(held, ROUND);
     require_le(theirs->counters.remote_batches + theirs->counters.claimed, batches + ROUNDS / 10);
     require_le(heap_self()->counters.spans_new, spans + 4);
+    require(theirs->classes[c].aside != NULL); /* chains do not grow on their way */
+    require_le(list_length(theirs->classes[c].aside), transfer_chain_blocks(c));
+    require_le(list_length(theirs->bins[c].head), transfer_chain_blocks(c));
     unit_actor_end(&actor);
     (void)keeper_trim();
     assert_int_equal(audit_span_count(), 0);
