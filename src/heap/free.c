@@ -231,7 +231,7 @@ heap_bin_be_strict(heap_t *heap, unsigned size_class)
 }
 
 /* An open bin that is full is laid aside; what was laid aside before goes to the transfer list.
- * (The loaded and the previous magazine of Bonwick and Adams, "Magazines and Vmem", USENIX 2001.) */
+ * (The loaded and the previous magazine: Bonwick and Adams, "Magazines and Vmem", USENIX 2001.) */
 static void
 bin_pass_on(heap_t *heap, unsigned size_class)
 {
@@ -288,13 +288,13 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
     }
 }
 
-static void
-let_go_with_room(heap_t *heap)
+void
+heap_let_go_with_room(heap_t *heap, uint32_t keep)
 {
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        span_t *span;
+        while (heap->classes[c].with_room_count > keep) {
+            span_t *span = heap->classes[c].oldest;
 
-        while ((span = heap->classes[c].with_room) != NULL) {
             heap_with_room_remove(heap, span);
             span_let_go(heap, span, span->left + span->live_floor);
         }
@@ -307,10 +307,10 @@ heap_let_go_all(heap_t *heap)
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         heap_empty_bin(heap, c);
     }
-    let_go_with_room(heap);
+    heap_let_go_with_room(heap, 0);
     /* What the bins held of others' spans waits in the ring; sending it may take spans over. */
     remote_flush(heap);
-    let_go_with_room(heap);
+    heap_let_go_with_room(heap, 0);
     large_let_go_cache(heap);
     span_let_go_spare(heap, 0);
 }

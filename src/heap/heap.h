@@ -141,6 +141,8 @@ void heap_free_look(heap_t *heap, span_t *span);
 void span_add_free(heap_t *heap, span_t *span, block_t *head, block_t *tail, uint32_t count);
 /* Takes a full or pooled span over for the heap (heap may be NULL: for the moment). */
 void span_claim(heap_t *heap, span_t *span, uint32_t live);
+/* Spans with room beyond the latest `keep` of each class are for everybody. */
+void heap_let_go_with_room(heap_t *heap, uint32_t keep);
 void heap_with_room_remove(heap_t *heap, span_t *span);
 /* The bin, an open one, is full: what exceeds half its limit goes on, then the block is freed. */
 void heap_free_pass_on(void *p, unsigned size_class);

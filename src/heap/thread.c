@@ -16,6 +16,7 @@
 #include "heap/transfer.h"
 
 #define EXIT_ROUNDS 2u
+#define ORPHAN_SPANS_KEEP 1u /* spans with room of each class */
 
 TIDE_ALIGNED(HEAP_ALIGN)
 heap_t heap_empty = {
@@ -167,6 +168,7 @@ heap_thread_exit(void)
     }
     /* One orphan waits for the next thread as it is; what the others hold is for everybody. */
     if (atomic_load_relaxed(&orphans) == NULL) {
+        heap_let_go_with_room(heap, ORPHAN_SPANS_KEEP);
         lock_acquire(&heaps_lock);
         heap->state = HEAP_ORPHAN;
         heap->orphan_tick = atomic_load_relaxed(&arena_tick);

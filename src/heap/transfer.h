@@ -3,7 +3,7 @@
  * Chains of freed blocks on their way from threads that free a class to threads that allocate it
  * (tcmalloc's word: the transfer cache). A thread that frees many blocks of other threads' spans
  * keeps them in its bin like its own; what the bin has too many of goes here, and the next empty
- * bin of the class takes it: one lock for half a bin of blocks, and no look at their spans. A full
+ * bin of the class takes it: one lock for a bin of blocks, and no look at their spans. A full
  * list says that nobody allocates the class: then blocks go home as ever. What nobody takes for a
  * window is sent home by the keeper.
  */
