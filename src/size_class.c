@@ -12,8 +12,8 @@
 
 #define MAX_SPAN_SLICES 4u
 #define MIN_SPAN_BLOCKS 4u
-#define BIN_LIMIT_BYTES ((size_t)8 << 10)
-#define BIN_LIMIT_BLOCKS 32u
+#define BIN_LIMIT_BYTES ((size_t)4 << 10)
+#define BIN_LIMIT_BLOCKS 16u
 #define EXACT_MAX 256u /* up to here one class per 16 bytes */
 
 struct size_class size_classes[TIDE_CLASS_COUNT];

@@ -3,8 +3,8 @@
  * The slow side of free: blocks of other heaps, of nobody, large ones, errors; and what happens
  * when a span of ours has become (nearly) empty.
  *
- * Policy of the two thresholds: a span with no live block is released (one a class is kept, and
- * some wait as spares for any class). A span with few (see live_floor_of) goes to the pool when the
+ * Policy of the two thresholds: a span with no live block is released (and waits as a spare one
+ * for any class). A span with few (see live_floor_of) goes to the pool when the
  * heap has others with room and the frees have come to one of those: a span that is mostly free
  * should not wait for a thread that may never allocate again, and what is pooled can be purged
  * around its survivors by the keeper. Its last frees then cost a compare-and-swap each (batched per
@@ -142,9 +142,6 @@ span_look(heap_t *heap, span_t *span)
 
     if (hc->current == span) {
         return; /* all free, but we are allocating from it */
-    }
-    if (live == 0 && hc->with_room_count == 1 && span->slice_count == 1) {
-        return; /* one empty span a class saves making and linking it again and again */
     }
     if (live == 0 || (hc->with_room_count > WITH_ROOM_KEEP && hc->with_room != span)) {
         heap_with_room_remove(heap, span);

@@ -21,8 +21,8 @@
 /* It stops when so many refills came from spans and not one chain was given away meanwhile. */
 #define FOREIGN_MOST 255u
 
-/* Blocks of a chain: as many as a bin takes if they are small, half as many if their use costs more
- * than the lock does. A heap holds up to two chains of a class. */
+/* Blocks of a chain: as many as a strict bin takes, twice as many if they are small: the use of
+ * larger ones costs more than the lock does. A heap holds up to two chains of a class. */
 #define TRANSFER_SMALL 512u
 
 TIDE_HOT uint32_t
@@ -30,7 +30,7 @@ transfer_chain_blocks(unsigned size_class)
 {
     const struct size_class *sc = &size_classes[size_class];
 
-    return sc->size <= TRANSFER_SMALL ? sc->bin_limit : sc->bin_limit / 2u;
+    return sc->size <= TRANSFER_SMALL ? 2u * sc->bin_limit : sc->bin_limit;
 }
 
 struct transfer {
