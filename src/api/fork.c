@@ -20,15 +20,9 @@ static void
 release_all(bool in_child)
 {
     span_locks_release(in_child);
-    if (in_child) {
-        meta_lock = (lock_t){0};
-        arena_lock = (lock_t){0};
-        purge_lock = (lock_t){0};
-    } else {
-        lock_release(&meta_lock);
-        lock_release(&arena_lock);
-        lock_release(&purge_lock);
-    }
+    lock_release_after_fork(&meta_lock, in_child);
+    lock_release_after_fork(&arena_lock, in_child);
+    lock_release_after_fork(&purge_lock, in_child);
     heap_locks_release(in_child);
     keeper_postfork(in_child);
 }

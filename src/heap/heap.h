@@ -87,10 +87,12 @@ uintptr_t span_owner_word(const heap_t *heap, unsigned size_class, uintptr_t sta
  * need since the last such call. By any thread. */
 #define SPARE_NEEDED UINT32_MAX
 void span_let_go_spare(heap_t *heap, uint32_t keep);
-/* Once in a while: what the heap used long ago counts less and less. */
-void span_forget_made(heap_t *heap);
 /* The same for all heaps; are there some left? */
 bool heap_let_go_spares(uint32_t keep);
+/* slices_alloc, once more without the empty spans of all heaps if need be. */
+struct slices span_slices_alloc(size_t count, size_t align, enum slices_want want);
+/* Once in a while: what the heap used long ago counts less and less. */
+void span_forget_made(heap_t *heap);
 void span_bitmap_free(span_t *span);
 uint64_t *span_bitmap_alloc(const span_t *span);
 void span_locks_acquire(void);

@@ -141,11 +141,7 @@ large_alloc(size_t size, size_t align, bool *zero)
         return NULL;
     }
     want = bytes <= DENSE_MAX_BYTES ? SLICES_DENSE : SLICES_SPARSE;
-    slices = slices_alloc(count, max_zu(align, SLICE_BYTES), want);
-    if (unlikely(slices.start == NULL)) {
-        heap_let_go_spares(0); /* other heaps may have what it takes */
-        slices = slices_alloc(count, max_zu(align, SLICE_BYTES), want);
-    }
+    slices = span_slices_alloc(count, max_zu(align, SLICE_BYTES), want);
     if (slices.start == NULL) {
         span_record_free(span);
         errno = ENOMEM;

@@ -317,10 +317,6 @@ void
 pool_locks_release(bool in_child)
 {
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        if (in_child) {
-            pools[c].lock = (lock_t){0};
-        } else {
-            lock_release(&pools[c].lock);
-        }
+        lock_release_after_fork(&pools[c].lock, in_child);
     }
 }

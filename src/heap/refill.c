@@ -271,9 +271,6 @@ heap_fallback_lock(bool acquire, bool in_child)
 {
     if (acquire) {
         lock_acquire(&fallback_lock);
-    } else if (in_child) {
-        fallback_lock = (lock_t){0};
-    } else {
-        lock_release(&fallback_lock);
-    }
+    } else
+        lock_release_after_fork(&fallback_lock, in_child);
 }

@@ -142,6 +142,18 @@ span_forget_made(heap_t *heap)
     heap->spare.made -= heap->spare.made / 64;
 }
 
+struct slices
+span_slices_alloc(size_t count, size_t align, enum slices_want want)
+{
+    struct slices slices = slices_alloc(count, align, want);
+
+    if (unlikely(slices.start == NULL)) {
+        heap_let_go_spares(0);
+        slices = slices_alloc(count, align, want);
+    }
+    return slices;
+}
+
 /* A record with slices from the arena, in the slice map; NULL without memory. */
 static span_t *
 span_from_arena(heap_t *heap, unsigned size_class)
@@ -160,11 +172,7 @@ span_from_arena(heap_t *heap, unsigned size_class)
     }
     /* A heap's first span of a class may stay mostly empty; the ones after it fill up. */
     want = hc->spans_taken == 0 ? SLICES_SPARSE : SLICES_DENSE;
-    slices = slices_alloc(sc->slices, SLICE_BYTES, want);
-    if (unlikely(slices.start == NULL)) {
-        heap_let_go_spares(0); /* other heaps may have what it takes */
-        slices = slices_alloc(sc->slices, SLICE_BYTES, want);
-    }
+    slices = span_slices_alloc(sc->slices, SLICE_BYTES, want);
     if (slices.start == NULL) {
         span_record_free(span);
         return NULL;
@@ -374,9 +382,5 @@ span_locks_acquire(void)
 void
 span_locks_release(bool in_child)
 {
-    if (in_child) {
-        bitmaps.lock = (lock_t){0};
-    } else {
-        lock_release(&bitmaps.lock);
-    }
+    lock_release_after_fork(&bitmaps.lock, in_child);
 }

@@ -265,18 +265,10 @@ void
 heap_locks_release(bool in_child)
 {
     for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
-        if (in_child) {
-            heap->spare.lock = (lock_t){0};
-        } else {
-            lock_release(&heap->spare.lock);
-        }
+        lock_release_after_fork(&heap->spare.lock, in_child);
     }
     pool_locks_release(in_child);
     transfer_locks_release(in_child);
     heap_fallback_lock(false, in_child);
-    if (in_child) {
-        heaps_lock = (lock_t){0};
-    } else {
-        lock_release(&heaps_lock);
-    }
+    lock_release_after_fork(&heaps_lock, in_child);
 }

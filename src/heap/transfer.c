@@ -100,10 +100,6 @@ void
 transfer_locks_release(bool in_child)
 {
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        if (in_child) {
-            transfers[c].lock = (lock_t){0};
-        } else {
-            lock_release(&transfers[c].lock);
-        }
+        lock_release_after_fork(&transfers[c].lock, in_child);
     }
 }

@@ -311,11 +311,10 @@ keeper_prefork(void)
 void
 keeper_postfork(bool in_child)
 {
+    lock_release_after_fork(&pass_lock, in_child);
     if (!in_child) {
-        lock_release(&pass_lock);
         return;
     }
-    pass_lock = (lock_t){0};
     wake_word = 0;
     stop_asked = 0;
     thread_state = THREAD_NONE;

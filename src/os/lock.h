@@ -69,6 +69,17 @@ lock_release(lock_t *lock)
     }
 }
 
+/* After fork: the parent lets go of it; the child's begins anew, whoever waited for it. */
+static inline void
+lock_release_after_fork(lock_t *lock, bool in_child)
+{
+    if (in_child) {
+        *lock = (lock_t){0};
+    } else {
+        lock_release(lock);
+    }
+}
+
 /* The process id whose threads hold the locks; 0 before the first use. */
 extern int lock_process;
 /* Called by a waiter that finds itself in another process than lock_process. */
