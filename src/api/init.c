@@ -6,11 +6,12 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "api/foreign.h"
 #include "api/fork.h"
-#include "api/options.h"
+#include "api/option_table.h"
 #include "api/stats.h"
 #include "base/fmt.h"
 #include "heap/heap.h"
@@ -115,6 +116,11 @@ tide_constructor(void)
 {
     heap_threads_init();
     fork_register();
+    /* Who asks for help, statistics or a damaged option's message gets them even if the program
+     * never allocates. */
+    if (getenv(CONF_ENV) != NULL) {
+        (void)tide_init_once();
+    }
 }
 
 __attribute__((destructor)) static void

@@ -2,13 +2,14 @@
 /*
  * api/options.c - see options.h.
  *
- * One table, generated from options.def, drives everything: parsing, storing, messages, listings.
+ * One table (option_table.h), generated from options.def, drives everything: parsing, storing,
+ * messages, listings.
  * The sources are fed to the parser a byte at a time, so a configuration file of any length needs
  * one small buffer; an entry longer than that is reported and skipped.
  *
  * Start-up code: no locks, no allocation, no stdio; stack use below 2 KiB.
  */
-#include "api/options.h"
+#include "api/option_table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,9 +20,6 @@
 
 #include "tidemalloc.h"
 
-#define CONF_FILE "/etc/tidemalloc.conf"
-#define CONF_ENV "TIDE_CONF"
-
 /* Longer entries are bad entries: the longest option name, a colon, the longest text. */
 #define ENTRY_MAX 320
 /* A file this long is no configuration file (/dev/zero, a log): the rest is not read. */
@@ -30,118 +28,6 @@
 #define MESSAGES_MAX 16
 /* Of foreign text in a message. */
 #define QUOTE_MAX 64
-
-enum option_type { TYPE_BOOL, TYPE_SIZE, TYPE_INT, TYPE_STRING, TYPE_ENUM };
-
-struct option {
-    const char *name;
-    enum option_type type;
-    bool is_runtime; /* may be set after start-up */
-    bool is_stable;
-    const char *unit; /* ENUM: the words, separated by | */
-    uint64_t min;     /* STRING: of the length */
-    uint64_t max;
-    uint64_t number;    /* default of all types but STRING */
-    const char *string; /* default of STRING */
-    void *field;        /* in tide_opt */
-    const char *brief;
-};
-
-#define WHEN_RUNTIME true
-#define WHEN_STARTUP false
-#define STABILITY_STABLE true
-#define STABILITY_EXPERIMENTAL false
-
-#define NUMBER_BOOL(def) (def)
-#define NUMBER_SIZE(def) (def)
-#define NUMBER_INT(def) (def)
-#define NUMBER_ENUM(def) (def)
-#define NUMBER_STRING(def) 0
-#define STRING_BOOL(def) NULL
-#define STRING_SIZE(def) NULL
-#define STRING_INT(def) NULL
-#define STRING_ENUM(def) NULL
-#define STRING_STRING(def) (def)
-
-/* The defaults are there before any code runs. */
-struct tide_options tide_opt = {
-#define TIDE_OPTION(name, type, unit, min, max, def, when, stability, brief, text) .name = def,
-#include "api/options.def"
-#undef TIDE_OPTION
-};
-
-static const struct option option_table[] = {
-#define TIDE_OPTION(tag, kind, units, least, most, def, when, stability, line, text)               \
-    {                                                                                              \
-        .name = #tag,                                                                              \
-        .type = TYPE_##kind,                                                                       \
-        .is_runtime = WHEN_##when,                                                                 \
-        .is_stable = STABILITY_##stability,                                                        \
-        .unit = units,                                                                             \
-        .min = least,                                                                              \
-        .max = most,                                                                               \
-        .number = NUMBER_##kind(def),                                                              \
-        .string = STRING_##kind(def),                                                              \
-        .field = &tide_opt.tag,                                                                    \
-        .brief = line,                                                                             \
-    },
-#include "api/options.def"
-#undef TIDE_OPTION
-};
-
-#define OPTION_COUNT TIDE_ARRAY_LEN(option_table)
-
-static bool
-text_equals(const char *text, size_t len, const char *word)
-{
-    return strlen(word) == len && memcmp(text, word, len) == 0;
-}
-
-static const struct option *
-option_find(const char *name, size_t len)
-{
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (text_equals(name, len, option_table[i].name)) {
-            return &option_table[i];
-        }
-    }
-    return NULL;
-}
-
-/* ---- values ------------------------------------------------------------------------------- */
-
-/* Word number `index` of "first|second|..."; NULL past the last. */
-static const char *
-enum_word(const char *words, uint64_t index, size_t *len)
-{
-    for (; index > 0; index--) {
-        words = strchr(words, '|');
-        if (words == NULL) {
-            return NULL;
-        }
-        words++;
-    }
-    *len = strcspn(words, "|");
-    return words;
-}
-
-/* The number of an ENUM, SIZE, INT or BOOL. */
-static uint64_t
-option_number(const struct option *option)
-{
-    switch (option->type) {
-    case TYPE_BOOL:
-        return atomic_load_relaxed((bool *)option->field);
-    case TYPE_SIZE:
-        return atomic_load_relaxed((size_t *)option->field);
-    case TYPE_INT:
-    case TYPE_ENUM:
-        return atomic_load_relaxed((unsigned *)option->field);
-    case TYPE_STRING:
-    default:
-        return 0;
-    }
-}
 
 static void
 option_store(const struct option *option, uint64_t number)
@@ -169,7 +55,7 @@ parse_bool(const char *text, size_t len, uint64_t *number)
     static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
 
     for (size_t i = 0; i < TIDE_ARRAY_LEN(words); i++) {
-        if (text_equals(text, len, words[i])) {
+        if (option_text_equals(text, len, words[i])) {
             *number = i & 1;
             return 0;
         }
@@ -183,7 +69,7 @@ parse_enum(const struct option *option, const char *text, size_t len, uint64_t *
     size_t word_len;
     const char *word;
 
-    for (uint64_t i = 0; (word = enum_word(option->unit, i, &word_len)) != NULL; i++) {
+    for (uint64_t i = 0; (word = option_enum_word(option->unit, i, &word_len)) != NULL; i++) {
         if (word_len == len && memcmp(word, text, len) == 0) {
             *number = i;
             return 0;
@@ -288,63 +174,6 @@ option_set(const struct option *option, const char *text, size_t len)
     return error;
 }
 
-/* A number as people write it in a setting. */
-static void
-write_number(const struct option *option, uint64_t number, fmt_t *out)
-{
-    size_t len;
-    const char *word;
-
-    switch (option->type) {
-    case TYPE_BOOL:
-        fmt_str(out, number != 0 ? "true" : "false");
-        break;
-    case TYPE_SIZE:
-        fmt_size(out, number);
-        break;
-    case TYPE_ENUM:
-        word = enum_word(option->unit, number, &len);
-        if (word != NULL) {
-            fmt_mem(out, word, len);
-        }
-        break;
-    case TYPE_INT:
-    case TYPE_STRING:
-    default:
-        fmt_u64(out, number);
-        break;
-    }
-}
-
-static void
-write_value(const struct option *option, fmt_t *out)
-{
-    if (option->type == TYPE_STRING) {
-        fmt_str(out, option->field);
-    } else {
-        write_number(option, option_number(option), out);
-    }
-}
-
-static void
-write_default(const struct option *option, fmt_t *out)
-{
-    if (option->type == TYPE_STRING) {
-        fmt_str(out, option->string);
-    } else {
-        write_number(option, option->number, out);
-    }
-}
-
-static bool
-is_changed(const struct option *option)
-{
-    if (option->type == TYPE_STRING) {
-        return strcmp(option->field, option->string) != 0;
-    }
-    return option_number(option) != option->number;
-}
-
 /* ---- the sources --------------------------------------------------------------------------- */
 
 struct parser {
@@ -388,9 +217,9 @@ write_complaint(const struct option *option, int error, const char *text, size_t
     fmt_str(out, "' is ");
     if (error == ERANGE) {
         fmt_str(out, "out of bounds, ");
-        write_number(option, option->min, out);
+        option_write_number(option, option->min, out);
         fmt_str(out, " to ");
-        write_number(option, option->max, out);
+        option_write_number(option, option->max, out);
         return;
     }
     switch (option->type) {
@@ -436,7 +265,7 @@ complain(struct parser *parser, const char *key, size_t key_len, const struct op
         fmt_str(&out, " (ignored)");
     } else {
         fmt_str(&out, " (kept ");
-        write_value(option, &out);
+        option_write_value(option, &out);
         fmt_char(&out, ')');
     }
     if (parser->bad == MESSAGES_MAX) {
@@ -684,162 +513,6 @@ options_get_by_name(const char *name, size_t name_len, fmt_t *out)
     if (option == NULL) {
         return ENOENT;
     }
-    write_value(option, out);
+    option_write_value(option, out);
     return 0;
-}
-
-/* ---- listings ------------------------------------------------------------------------------ */
-
-static const char *
-type_name(enum option_type type)
-{
-    static const char *const names[] = {"bool", "size", "int", "string", "enum"};
-
-    return names[type];
-}
-
-static void
-write_help_of(const struct option *option, fmt_t *out)
-{
-    fmt_printf(out, "  %s:", option->name);
-    write_default(option, out);
-    if (is_changed(option)) {
-        fmt_str(out, "   now ");
-        write_value(option, out);
-    }
-    fmt_printf(out, "\n      %s\n      (", option->brief);
-    switch (option->type) {
-    case TYPE_BOOL:
-        fmt_str(out, "true or false");
-        break;
-    case TYPE_ENUM:
-        fmt_str(out, option->unit);
-        break;
-    case TYPE_STRING:
-        fmt_printf(out, "%s", option->unit);
-        break;
-    case TYPE_SIZE:
-    case TYPE_INT:
-    default:
-        fmt_printf(out, "%s, ", option->unit);
-        write_number(option, option->min, out);
-        fmt_str(out, " to ");
-        write_number(option, option->max, out);
-        break;
-    }
-    fmt_printf(out, "%s%s)\n", option->is_runtime ? "; at run time too" : "",
-               option->is_stable ? "" : "; experimental");
-}
-
-void
-options_write_help(fmt_t *out)
-{
-    fmt_str(out, "tidemalloc options, with their defaults. Set them by\n"
-                 "  " CONF_FILE ", then const char *tide_conf, then the environment,\n"
-                 "  " CONF_ENV "=name:value,name:value...; the last one wins.\n\n");
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        write_help_of(&option_table[i], out);
-    }
-}
-
-void
-options_print_help(int fd)
-{
-    char buf[512];
-    fmt_t out;
-
-    fmt_init_fd(&out, fd, buf, sizeof buf);
-    options_write_help(&out);
-    fmt_flush(&out);
-}
-
-static void
-write_json_number(const struct option *option, uint64_t number, fmt_t *out)
-{
-    switch (option->type) {
-    case TYPE_SIZE:
-        fmt_u64(out, number);
-        break;
-    case TYPE_ENUM:
-        fmt_char(out, '"');
-        write_number(option, number, out);
-        fmt_char(out, '"');
-        break;
-    case TYPE_BOOL:
-    case TYPE_INT:
-    case TYPE_STRING:
-    default:
-        write_number(option, number, out);
-        break;
-    }
-}
-
-static void
-write_json_value(const struct option *option, fmt_t *out)
-{
-    if (option->type == TYPE_STRING) {
-        fmt_json_str(out, option->field);
-    } else {
-        write_json_number(option, option_number(option), out);
-    }
-}
-
-static void
-write_json_default(const struct option *option, fmt_t *out)
-{
-    if (option->type == TYPE_STRING) {
-        fmt_json_str(out, option->string);
-    } else {
-        write_json_number(option, option->number, out);
-    }
-}
-
-void
-options_write_json(fmt_t *out)
-{
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const struct option *option = &option_table[i];
-
-        fmt_printf(out, "%s{\"name\":\"%s\",\"type\":\"%s\",\"unit\":\"%s\"", i == 0 ? "[" : ",\n ",
-                   option->name, type_name(option->type), option->unit);
-        if (option->type == TYPE_SIZE || option->type == TYPE_INT) {
-            fmt_str(out, ",\"min\":");
-            fmt_u64(out, option->min);
-            fmt_str(out, ",\"max\":");
-            fmt_u64(out, option->max);
-        }
-        fmt_str(out, ",\"default\":");
-        write_json_default(option, out);
-        fmt_str(out, ",\"value\":");
-        write_json_value(option, out);
-        fmt_printf(out, ",\"runtime\":%s,\"stable\":%s,\"summary\":",
-                   option->is_runtime ? "true" : "false", option->is_stable ? "true" : "false");
-        fmt_json_str(out, option->brief);
-        fmt_char(out, '}');
-    }
-    fmt_str(out, "]\n");
-}
-
-void
-options_write_values_json(fmt_t *out)
-{
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        fmt_printf(out, "%s\"%s\":", i == 0 ? "{" : ",", option_table[i].name);
-        write_json_value(&option_table[i], out);
-    }
-    fmt_char(out, '}');
-}
-
-void
-options_write_changed(fmt_t *out)
-{
-    bool is_first = true;
-
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (is_changed(&option_table[i])) {
-            fmt_printf(out, "%s%s:", is_first ? "" : ",", option_table[i].name);
-            write_value(&option_table[i], out);
-            is_first = false;
-        }
-    }
 }

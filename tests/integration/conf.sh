@@ -66,3 +66,7 @@ fi
 for option in abort background keeper_threshold stats help; do
     grep -qw "$option" err || fail "help does not list $option"
 done
+
+# A program that never allocates gets its answer, too.
+preloaded TIDE_CONF=help:true /bin/true 2>err || fail "status of true with help:true"
+grep -qw keeper_threshold err || fail "no help from a program that does not allocate"
