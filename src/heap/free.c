@@ -106,27 +106,37 @@ visit_latest(heap_t *heap, unsigned c)
 {
     heap_class_t *hc = &heap->classes[c];
     span_t *span = hc->with_room;
+    uint32_t floor;
 
-    if (hc->with_room_count > WITH_ROOM_KEEP && span->live_floor == 0 &&
-        span->left <= live_floor_of(span)) {
+    if (hc->with_room_count <= WITH_ROOM_KEEP || span->live_floor != 0) {
+        return;
+    }
+    floor = live_floor_of(span);
+    if (span->left <= floor) {
         heap_with_room_remove(heap, span);
         span_let_go(heap, span, span->left);
+    } else { /* the floor was higher when the countdown ran out: another one */
+        span->live_floor = (uint16_t)floor;
+        span->left -= floor;
     }
 }
 
 void
 span_claim(heap_t *heap, span_t *span, uint32_t live)
 {
-    uint32_t floor = live_floor_of(span);
+    uint32_t floor;
 
+    if (heap != NULL) {
+        visit_latest(heap, span->size_class);
+        visit_oldest(heap, span->size_class);
+    }
+    floor = live_floor_of(span);
     if (floor >= live) {
         floor = 0;
     }
     span->live_floor = (uint16_t)floor;
     span->left = live - floor;
     if (heap != NULL) {
-        visit_latest(heap, span->size_class);
-        visit_oldest(heap, span->size_class);
         with_room_add(heap, span);
         counter_add(&heap->counters.claimed, 1);
         atomic_store_relaxed(&span->owner, span_owner_word(heap, span->size_class, OWNER_DIRECT));
@@ -236,25 +246,31 @@ bin_pass_on(heap_t *heap, unsigned size_class)
     heap_class_t *hc = &heap->classes[size_class];
     block_t *chain = hc->aside;
 
-    if (chain != NULL && !transfer_put(size_class, chain)) {
-        hc->aside = NULL;
-        heap_bin_be_strict(heap, size_class);
-        route_list(heap, chain);
+    bin->left = (int32_t)transfer_chain_blocks(size_class);
+    if (bin->head == &list_end) {
         return;
-    }
-    if (chain != NULL) {
-        hc->foreign = FOREIGN_MOST;
     }
     hc->aside = bin->head;
     bin->head = &list_end;
-    bin->left = (int32_t)transfer_chain_blocks(size_class);
+    if (size_classes[size_class].size > TRANSFER_SMALL) { /* a handful is no chain to keep */
+        chain = hc->aside;
+        hc->aside = NULL;
+    }
+    if (chain != NULL) {
+        if (transfer_put(size_class, chain)) {
+            hc->foreign = FOREIGN_MOST;
+        } else {
+            heap_bin_be_strict(heap, size_class);
+            route_list(heap, chain);
+        }
+    }
     heap_poke_keeper();
 }
 
 void
-heap_free_pass_on(void *p, unsigned size_class)
+heap_free_pass_on(void *p, size_t size_class)
 {
-    bin_pass_on(heap_self(), size_class);
+    bin_pass_on(heap_self(), (unsigned)size_class);
     heap_free(p);
 }
 
@@ -394,6 +410,8 @@ heap_free_slow(void *p, span_t *span)
             ++hc->foreign >= FOREIGN_KEEP && transfer_has_room(c)) {
             hc->foreign = FOREIGN_MOST;
             heap->bins[c].strict = BIN_OPEN; /* from the next one on */
+            heap->bins[c].left =
+                (int32_t)min_zu((size_t)heap->bins[c].left, transfer_chain_blocks(c));
         }
         if (state != SPAN_FULL) {
             remote_ring_add(heap, span, p);

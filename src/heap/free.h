@@ -77,12 +77,12 @@ heap_free(void *p)
         return;
     }
     if (likely(--bin->left >= 0)) {
-        (void)heap_free_push(block, span, &bin->head);
+        (void)heap_free_push(block, span, &bin->head); /* an error only makes the bin shorter */
         return;
     }
     bin->left = 0;
     if (bin->strict == BIN_OPEN) {
-        heap_free_pass_on(block, span->size_class);
+        heap_free_pass_on(block, OWNER_BIN(owner) / sizeof *bin);
     } else {
         heap_free_direct(block, span, owner ^ key);
     }

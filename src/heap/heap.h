@@ -146,8 +146,8 @@ void span_claim(heap_t *heap, span_t *span, uint32_t live);
 /* Spans with room beyond the latest `keep` of each class are for everybody. */
 void heap_let_go_with_room(heap_t *heap, uint32_t keep);
 void heap_with_room_remove(heap_t *heap, span_t *span);
-/* The bin, an open one, is full: what exceeds half its limit goes on, then the block is freed. */
-void heap_free_pass_on(void *p, unsigned size_class);
+/* The bin, an open one, is full: it is laid aside or passed on, then the block is freed. */
+void heap_free_pass_on(void *p, size_t size_class);
 /* The bin takes no blocks of other heaps' spans any more. */
 void heap_bin_be_strict(heap_t *heap, unsigned size_class);
 /* All blocks of the bin, and the current span, go back. */

@@ -138,7 +138,9 @@ pool_take(unsigned size_class)
     span_t *span;
 
     if (atomic_load_relaxed(&pool->count) == 0) {
-        atomic_store_relaxed(&pool->wanted, 1);
+        if (atomic_load_relaxed(&pool->wanted) == 0) {
+            atomic_store_relaxed(&pool->wanted, 1);
+        }
         return NULL;
     }
     lock_acquire(&pool->lock);

@@ -44,26 +44,36 @@ cut_behind(block_t *list, uint32_t most, uint32_t *count)
     return rest;
 }
 
-/* More blocks from the current span. Of its list an open bin, whose chains travel, takes no more
- * than a chain. */
+/* Fills the bin from the span's list. An open bin, whose chains travel, takes no more than one. */
 static bool
-refill_from(span_t *span, bin_t *bin)
+refill_from_list(span_t *span, bin_t *bin)
 {
     uint32_t count = 0;
 
-    if (span->own == &list_end) {
-        return span_take_remote(span, &bin->head) > 0 ||
-               moved_to_bin(span, span_extend(span, &bin->head));
-    }
     bin->head = span->own;
     span->own = &list_end;
     if (bin->strict == BIN_OPEN) {
         span->own = cut_behind(bin->head, transfer_chain_blocks(span->size_class), &count);
+        bin->left = 0;
     }
     if (span->own == &list_end) {
         count = span_linked(span) - span->bitmap_count - span->left;
     }
     return moved_to_bin(span, count);
+}
+
+/* More blocks from the current span. */
+static bool
+refill_from(span_t *span, bin_t *bin)
+{
+    if (span->own == &list_end) {
+        /* On the list they do not count as live. */
+        span->left -= span_take_remote(span, &span->own);
+    }
+    if (span->own == &list_end) {
+        (void)span_extend(span, &span->own);
+    }
+    return span->own != &list_end && refill_from_list(span, bin);
 }
 
 /* The span has handed out everything. It stays ours for our own frees, which go to the bin; the
