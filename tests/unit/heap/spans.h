@@ -113,4 +113,35 @@ is_gone(const void *p)
     return span != NULL && span != &span_none && span->kind == SPAN_NONE;
 }
 
+/* What an actor (unit.h) is to do with blocks that the test holds. */
+struct some {
+    struct held *held;
+    size_t n;
+    unsigned c;
+};
+
+static TIDE_UNUSED void
+take_some(void *arg)
+{
+    const struct some *some = arg;
+
+    take_blocks(some->held, some->n, some->c);
+}
+
+static TIDE_UNUSED void
+free_some(void *arg)
+{
+    const struct some *some = arg;
+
+    free_blocks(some->held, some->n);
+}
+
+/* The actor's heap; it has one from now on. */
+static TIDE_UNUSED void
+note_heap(void *arg)
+{
+    tide_free(tide_malloc(0));
+    *(heap_t **)arg = heap_self();
+}
+
 #endif

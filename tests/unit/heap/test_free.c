@@ -90,6 +90,42 @@ test_nearly_empty_spans_are_for_everybody(void **state)
     assert_int_equal(audit_span_count(), 0);
 }
 
+/* Frees go through the spans in order, half of each; other heaps look for spans now and then. None
+ * is passed over for good: the last frees find it. */
+static void
+test_a_span_that_was_passed_over_is_seen_again(void **state)
+{
+    unsigned c = fresh_class(128);
+    uint32_t n = size_classes[c].capacity;
+    enum { SPANS = 40 };
+    span_t *taken[SPANS];
+    struct unit_actor actor;
+    heap_t *theirs = NULL;
+    size_t takes = 0;
+
+    (void)state;
+    take_blocks(held, SPANS * n, c);
+    assert_int_equal(unit_actor_start(&actor), 0); /* two heaps: half free is mostly free */
+    unit_actor_do(&actor, note_heap, &theirs);
+    for (size_t s = 0; s < SPANS; s++) {
+        free_blocks(&held[s * n], n * 55 / 100);
+        taken[takes] = pool_take(c);
+        takes += taken[takes] != NULL;
+    }
+    for (size_t s = 0; s < SPANS; s++) {
+        free_blocks(&held[s * n + 1 + n * 55 / 100], n - 1 - n * 55 / 100);
+    }
+    while (takes-- > 0) {
+        span_let_go(NULL, taken[takes], atomic_load_relaxed(&taken[takes]->pool_live));
+    }
+    audit(held, SPANS * n);
+    require_le(heap_self()->classes[c].with_room_count, 4);
+    unit_actor_end(&actor);
+    free_blocks(held, SPANS * n);
+    (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
+}
+
 static void
 free_one(void *arg)
 {
@@ -214,20 +250,6 @@ test_letting_go_of_everything_leaves_only_live_blocks(void **state)
     assert_int_equal(audit_span_count(), 0);
 }
 
-struct work {
-    struct held *held;
-    size_t n;
-    unsigned c;
-};
-
-static void
-take_some(void *arg)
-{
-    const struct work *work = arg;
-
-    take_blocks(work->held, work->n, work->c);
-}
-
 /* What waits in the ring may meet a span that was lent meanwhile and make it ours: that goes as
  * well. */
 static void
@@ -235,17 +257,17 @@ test_letting_go_leaves_nothing_that_came_on_the_way(void **state)
 {
     unsigned c = fresh_class(208);
     uint32_t n = size_classes[c].capacity;
-    struct work work = {held, 5, c};
+    struct some some = {held, 5, c};
     struct unit_actor actor;
     span_t *span;
 
     (void)state;
     assert_int_equal(unit_actor_start(&actor), 0);
-    unit_actor_do(&actor, take_some, &work);
+    unit_actor_do(&actor, take_some, &some);
     span = space_span_of(held[0].p);
     held_free(&held[0]); /* waits in our ring */
-    work = (struct work){&held[5], n - 4, c};
-    unit_actor_do(&actor, take_some, &work);
+    some = (struct some){&held[5], n - 4, c};
+    unit_actor_do(&actor, take_some, &some);
     assert_int_equal(unit_state(span), SPAN_FULL);
     heap_let_go_all(heap_self());
     require(unit_owner(span) != heap_self());
@@ -400,6 +422,7 @@ main(void)
         cmocka_unit_test(test_empty_spans_go_back_without_being_asked),
         cmocka_unit_test(test_bins_stay_short),
         cmocka_unit_test(test_nearly_empty_spans_are_for_everybody),
+        cmocka_unit_test(test_a_span_that_was_passed_over_is_seen_again),
         cmocka_unit_test(test_a_full_span_is_lent),
         cmocka_unit_test(test_a_lent_span_is_taken_back),
         cmocka_unit_test(test_random_frees_within_one_heap),

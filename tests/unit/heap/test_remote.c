@@ -6,31 +6,11 @@
 
 static struct held held[BLOCKS_MAX];
 
-struct some {
-    struct held *held;
-    size_t n;
-};
-
-static void
-free_some(void *arg)
-{
-    const struct some *some = arg;
-
-    free_blocks(some->held, some->n);
-}
-
 static void
 flush(void *arg)
 {
     (void)arg;
     remote_flush(heap_self());
-}
-
-static void
-note_heap(void *arg)
-{
-    tide_free(tide_malloc(0)); /* it has one from now on */
-    *(heap_t **)arg = heap_self();
 }
 
 static uint32_t
@@ -49,7 +29,7 @@ test_frees_wait_until_they_are_sent(void **state)
 {
     unsigned c = fresh_class_at_home(64);
     struct unit_actor actor;
-    struct some some = {held, 5};
+    struct some some = {held, 5, 0};
     heap_t *theirs = NULL;
     span_t *span;
 
@@ -86,7 +66,7 @@ test_what_waits_is_bounded_in_blocks_and_bytes(void **state)
         unsigned c = fresh_class_at_home(size);
         size_t n = min_zu(size_classes[c].capacity, 400);
         struct unit_actor actor;
-        struct some some = {held, 1};
+        struct some some = {held, 1, 0};
         heap_t *theirs = NULL;
         span_t *span;
 
@@ -132,7 +112,7 @@ test_many_spans_share_the_ring(void **state)
     unit_actor_do(&actor, note_heap, &theirs);
     for (size_t turn = 0; turn < 6; turn++) {
         for (size_t i = turn; i < n; i += per_span) { /* round and round all spans */
-            struct some some = {&held[i], 1};
+            struct some some = {&held[i], 1, 0};
 
             unit_actor_do(&actor, free_some, &some);
         }
@@ -152,7 +132,7 @@ test_the_owner_reuses_what_others_freed(void **state)
 {
     unsigned c = fresh_class_at_home(320);
     size_t n = size_classes[c].capacity;
-    struct some some = {held, n / 2};
+    struct some some = {held, n / 2, 0};
     span_t *span;
 
     (void)state;
@@ -175,7 +155,7 @@ test_the_first_to_free_in_a_full_span_owns_it(void **state)
 {
     unsigned c = fresh_class_at_home(448);
     size_t n = size_classes[c].capacity;
-    struct some some = {held, 1};
+    struct some some = {held, 1, 0};
     struct unit_actor actor;
     heap_t *theirs = NULL;
     span_t *span = make_let_go(c, held, (uint32_t)n);
@@ -190,7 +170,7 @@ test_the_first_to_free_in_a_full_span_owns_it(void **state)
     assert_ptr_equal(unit_owner(span), theirs);
     assert_ptr_equal(theirs->classes[c].with_room, span);
     audit(held, n);
-    some = (struct some){&held[1], 20};
+    some = (struct some){&held[1], 20, 0};
     unit_actor_do(&actor, free_some, &some);
     assert_int_equal(span->remote, 0); /* its own now: plain frees */
     assert_int_equal(theirs->counters.remote_batches, batches);
@@ -199,7 +179,7 @@ test_the_first_to_free_in_a_full_span_owns_it(void **state)
     remote_flush(heap_self());
     assert_int_equal(remote_count(span->remote), 1);
     audit(held, n);
-    some = (struct some){held, n};
+    some = (struct some){held, n, 0};
     unit_actor_do(&actor, free_some, &some);
     unit_actor_end(&actor);
     audit(held, n);
@@ -234,7 +214,7 @@ static void
 test_the_end_of_a_thread_sends_what_waits(void **state)
 {
     unsigned c = fresh_class_at_home(704);
-    struct some some = {held, 7};
+    struct some some = {held, 7, 0};
     span_t *span;
 
     (void)state;
@@ -250,7 +230,7 @@ static void
 test_a_chain_keeps_every_block_in_any_state_it_meets(void **state)
 {
     unsigned c = fresh_class_at_home(208);
-    struct some some = {held, 8};
+    struct some some = {held, 8, 0};
     struct unit_actor actor;
     span_t *span;
     size_t n = size_classes[c].capacity;

@@ -44,7 +44,7 @@ heaps(enum heap_state state)
 }
 
 static void
-note_heap(void *arg)
+see_heap(void *arg)
 {
     *(heap_t **)arg = heap_self();
 }
@@ -59,7 +59,7 @@ test_a_thread_has_no_heap_until_it_needs_one(void **state)
 
     (void)state;
     assert_int_equal(unit_actor_start(&actor), 0);
-    unit_actor_do(&actor, note_heap, &heap);
+    unit_actor_do(&actor, see_heap, &heap);
     assert_ptr_equal(heap, &heap_empty);
     assert_int_equal(heap_live_count, before);
     unit_actor_do(&actor, take, &work);

@@ -6,35 +6,6 @@
 
 static struct held held[BLOCKS_MAX];
 
-struct some {
-    struct held *held;
-    size_t n;
-    unsigned c;
-};
-
-static void
-free_some(void *arg)
-{
-    const struct some *some = arg;
-
-    free_blocks(some->held, some->n);
-}
-
-static void
-take_some(void *arg)
-{
-    const struct some *some = arg;
-
-    take_blocks(some->held, some->n, some->c);
-}
-
-static void
-note_heap(void *arg)
-{
-    tide_free(tide_malloc(0)); /* it has one from now on */
-    *(heap_t **)arg = heap_self();
-}
-
 static void
 let_go(void *arg)
 {
@@ -192,6 +163,9 @@ test_blocks_circulate_without_their_spans(void **state)
     require(theirs->classes[c].aside != NULL); /* chains do not grow on their way */
     require_le(list_length(theirs->classes[c].aside), transfer_chain_blocks(c));
     require_le(list_length(theirs->bins[c].head), transfer_chain_blocks(c));
+    for (uint32_t i = 0; i < transfers[c].count; i++) {
+        require_le(list_length(transfers[c].chains[i]), transfer_chain_blocks(c));
+    }
     unit_actor_end(&actor);
     (void)keeper_trim();
     assert_int_equal(audit_span_count(), 0);
