@@ -71,7 +71,6 @@ static enum outcome
 move_pages(char *from, char *to, size_t bytes)
 {
     uint8_t kind = space.chunks[chunk_of_address(to)].kind;
-
     int error = os_move_pages(from, to, bytes);
 
     if (error == 0) {

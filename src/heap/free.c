@@ -3,14 +3,14 @@
  * The slow side of free: blocks of other heaps, of nobody, large ones, errors; and what happens
  * when a span of ours has become (nearly) empty.
  *
- * Policy of the two thresholds: a span with no live block is released (and waits as a spare one
- * for any class). A span with few (see live_floor_of) goes to the pool when the
- * heap has others with room and the frees have come to one of those: a span that is mostly free
- * should not wait for a thread that may never allocate again, and what is pooled can be purged
- * around its survivors by the keeper. Its last frees then cost a compare-and-swap each (batched per
- * span).
+ * Policy of the two thresholds: a span with no live block is released (and waits as a spare one for
+ * any class). A span with few (see live_floor_of) goes to the pool when the heap has others with
+ * room and the frees have come to one of those: a span that is mostly free should not wait for a
+ * thread that may never allocate again, and what is pooled can be purged around its survivors by
+ * the keeper. Its last frees then cost a compare-and-swap each (batched per span).
  */
 #include "heap/free.h"
+
 #include "base/assert.h"
 #include "heap/remote.h"
 #include "heap/report.h"
@@ -403,7 +403,7 @@ heap_free_slow(void *p, span_t *span)
         heap_class_t *hc = &heap->classes[c];
 
         if (OWNER_KEY(atomic_load_relaxed(&span->owner)) == heap_key(heap)) {
-            route(heap, p); /* lent, and the bin is closed */
+            route(heap, p); /* lent, and the bin is full */
             return;
         }
         if (OWNER_KEY(atomic_load_relaxed(&span->owner)) != OWNER_NOBODY_KEY &&

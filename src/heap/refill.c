@@ -281,6 +281,7 @@ heap_fallback_lock(bool acquire, bool in_child)
 {
     if (acquire) {
         lock_acquire(&fallback_lock);
-    } else
+    } else {
         lock_release_after_fork(&fallback_lock, in_child);
+    }
 }

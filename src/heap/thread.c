@@ -166,7 +166,8 @@ heap_thread_exit(void)
     if (atomic_sub_relaxed(&heap_live_count, 1) == 0) {
         heap_last_thread_gone();
     }
-    /* One orphan waits for the next thread as it is; what the others hold is for everybody. */
+    /* One orphan waits for the next thread with its bins and a span with room of each class; what
+     * else there is, and what other orphans hold, is for everybody. */
     if (atomic_load_relaxed(&orphans) == NULL) {
         heap_let_go_with_room(heap, ORPHAN_SPANS_KEEP);
         lock_acquire(&heaps_lock);
