@@ -14,6 +14,22 @@
 #define TIDE_CLASS_STEP_SHIFT 4
 #define TIDE_CLASS_LOOKUP_LEN ((TIDE_SMALL_MAX >> TIDE_CLASS_STEP_SHIFT) + 1)
 
+/* The beginning of the look-up table, which every thread has in its front as well: sizes beyond are
+ * a branch away, so it is long enough for those to be rare. */
+#define TIDE_FRONT_SIZE_MAX ((size_t)4 << 10)
+#define TIDE_FRONT_LOOKUP_LEN ((TIDE_FRONT_SIZE_MAX >> TIDE_CLASS_STEP_SHIFT) + 1)
+#define TIDE_X2(v) v, v
+#define TIDE_X4(v) TIDE_X2(v), TIDE_X2(v)
+#define TIDE_X8(v) TIDE_X4(v), TIDE_X4(v)
+#define TIDE_X16(v) TIDE_X8(v), TIDE_X8(v)
+#define TIDE_FRONT_LOOKUP                                                                          \
+    0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, TIDE_X2(34), TIDE_X2(36),       \
+        TIDE_X2(38), TIDE_X2(40), TIDE_X2(42), TIDE_X2(44), TIDE_X2(46), TIDE_X2(48), TIDE_X4(50), \
+        TIDE_X4(52), TIDE_X4(54), TIDE_X4(56), TIDE_X4(58), TIDE_X4(60), TIDE_X4(62), TIDE_X4(64), \
+        TIDE_X8(66), TIDE_X8(68), TIDE_X8(70), TIDE_X8(72), TIDE_X8(74), TIDE_X8(76), TIDE_X8(78), \
+        TIDE_X8(80), TIDE_X16(82), TIDE_X16(84), TIDE_X16(86), TIDE_X16(88), TIDE_X16(90),         \
+        TIDE_X16(92), TIDE_X16(94), TIDE_X16(96)
+
 struct size_class {
     uint64_t reciprocal; /* see block_mark */
     uint64_t step;       /* the mark of block 1 */
@@ -25,23 +41,16 @@ struct size_class {
 };
 
 extern TIDE_HIDDEN struct size_class size_classes[TIDE_CLASS_COUNT]; /* init: */
-extern TIDE_HIDDEN const uint8_t
-    size_class_lookup[TIDE_CLASS_LOOKUP_LEN]; /* (size+15)>>4 → 2*class */
+/* (size+15)>>4 → 2*class + 2, 0 for no bytes: bins are 16 bytes and addressed by 8 at most. */
+extern TIDE_HIDDEN const uint8_t size_class_lookup[TIDE_CLASS_LOOKUP_LEN];
 
 void size_class_init(void);
 
-/* size <= TIDE_SMALL_MAX */
+/* size <= TIDE_SMALL_MAX; that of 0 is that of 1. */
 TIDE_HOT unsigned
 size_class_of(size_t size)
 {
-    return size_class_lookup[(size + 15) >> TIDE_CLASS_STEP_SHIFT] / 2u;
-}
-
-/* Twice the class: the table holds it so because 16-byte bins are addressed by 8 bytes at most. */
-TIDE_HOT size_t
-size_class_twice_of(size_t size)
-{
-    return size_class_lookup[(size + 15) >> TIDE_CLASS_STEP_SHIFT];
+    return size_class_lookup[(size + 15 + (size == 0)) >> TIDE_CLASS_STEP_SHIFT] / 2u - 1;
 }
 
 /* A number that is step × index for an offset where a block starts, and greater than that of any

@@ -8,7 +8,8 @@
  *   span     a run of slices that serves one size class, or one large block
  *   block    what the user gets
  *   heap     one thread's view: a bin per size class, its current span, spans with room
- *   bin      the blocks a heap hands out next for one class (the heap's only hot data)
+ *   bin      the blocks a heap hands out next for one class
+ *   front    what the hot paths touch of a heap, in its thread's static TLS: the bins
  *   lent     a full span: its owner's frees go to the bin, another thread's first free takes it
  *   over
  *   pool     per class, the spans that belong to nobody and have room; anyone may claim one
@@ -51,37 +52,66 @@ extern TIDE_HIDDEN block_t list_end; /* const: both words 0 */
 typedef struct heap heap_t;
 
 /*
- * A heap's key is its distance from heap_empty, a multiple of HEAP_ALIGN: the zeroed TLS of a
- * thread that has not allocated (or whose TLS image ld.so has not even copied yet) names the empty
- * heap.
+ * A heap's key is its distance from heap_empty, a multiple of HEAP_ALIGN; a thread that has not
+ * allocated has the empty heap, key 0.
  *
- * A span's owner word is that key plus the offset of its class's bin in the heap: one load tells
+ * A span's owner word is that key plus the offset of its class's bin in the front: one load tells
  * free whether the span is the calling thread's and where the block goes. The two cannot be two
  * loads: another thread may take over a lent span between them.
  */
 #define HEAP_ALIGN ((uintptr_t)4096)
 #define OWNER_KEY(owner) ((owner) & ~(HEAP_ALIGN - 1))
-#define OWNER_BIN(owner) ((owner) & (HEAP_ALIGN - 16))
+#define OWNER_BIN_MASK ((uintptr_t)0x7f0)
+#define OWNER_BIN(owner) ((owner)&OWNER_BIN_MASK)
 /* Which of its heap's spans it is; one of the three. */
-#define OWNER_DIRECT ((uintptr_t)8) /* with room: frees go to the span's own list, not to the bin */
-#define OWNER_CURRENT ((uintptr_t)4) /* allocated from: to the bin while that is open */
-#define OWNER_LENT ((uintptr_t)2)    /* used up: likewise; another thread may own it by now */
+#define OWNER_DIRECT ((uintptr_t)0x800) /* with room: frees go to its own list, not to the bin */
+#define OWNER_CURRENT ((uintptr_t)4)    /* allocated from: to the bin while that has room */
+#define OWNER_LENT ((uintptr_t)2)       /* used up: likewise; another thread may own it by now */
 #define OWNER_NOBODY_KEY ((uintptr_t)0 - HEAP_ALIGN)
-/* Nobody's, and no class's either: large, cold, or no span at all. The bin behind the last one is
- * never anything but strict. */
-#define OWNER_NOBODY (OWNER_NOBODY_KEY + TIDE_CLASS_COUNT * sizeof(bin_t))
+/* Nobody's, and no class's either: large, cold, or no span at all. Bin 0 never has room. */
+#define OWNER_NOBODY OWNER_NOBODY_KEY
 
 /* The blocks a heap hands out next for one class: the last ones freed, and what refills brought. */
 typedef struct bin {
-    block_t *head;  /* owner: never NULL; list_end when empty */
-    int32_t left;   /* owner: how many more blocks it takes */
-    int32_t strict; /* owner: which bits of owner ^ key keep a block out: one of the following */
+    block_t *head; /* owner: never NULL; list_end when empty */
+    int32_t left;  /* owner: how many more blocks it takes */
+    uint32_t open; /* owner: full, it passes its blocks on to other threads; see heap/transfer.h */
 } bin_t;
 
-/* Only blocks of the heap's own spans, and of those only if they are not direct. */
-#define BIN_STRICT ((int32_t)(-(int32_t)HEAP_ALIGN | (int32_t)OWNER_DIRECT))
-/* All: the heap frees many blocks of other heaps' spans; see heap/transfer.h. */
-#define BIN_OPEN ((int32_t)0)
+/* The hot paths' half of a heap. In TLS: neither has to look for it. */
+typedef struct heap_front {
+    bin_t none;                   /* that of 0 bytes, and of no class: empty, and without room */
+    bin_t bins[TIDE_CLASS_COUNT]; /* owner: */
+    uintptr_t key;                /* owner: the heap's key; 0: the empty heap */
+    uintptr_t takes; /* owner: the bits of owner ^ key that must be a bin's offset; see below */
+    uint8_t lookup[TIDE_FRONT_LOOKUP_LEN]; /* const: TIDE_FRONT_LOOKUP */
+} heap_front_t;
+/* Where a class's bin is in the front: 8 times its entry in the look-up table. */
+#define BIN_OFFSET(size_class) (((size_t)(size_class) + 1) * sizeof(bin_t))
+TIDE_STATIC_ASSERT(BIN_OFFSET(TIDE_CLASS_COUNT) <= OWNER_BIN_MASK, "an owner word holds it");
+
+/* The bins take blocks of the heap's own spans that are not direct; or those of all spans: the
+ * heap has an open bin, frees many blocks of other heaps' spans, and asking would be a coin toss
+ * whose misprediction stops the loads of the next blocks. */
+#define FRONT_TAKES_OWN (~(uintptr_t)0xf)
+#define FRONT_TAKES_ALL OWNER_BIN_MASK
+
+typedef struct span span_t;
+
+/*
+ * One per slice of the reservation: the one line that free reads. It is found by address bits
+ * alone, without asking whether the address is ours: the table is read-only zero pages where
+ * nothing was written, and a zero record takes no block. See space_slice_at.
+ */
+typedef struct slice {
+    uintptr_t owner;     /* atomic(relaxed): see OWNER_KEY; OWNER_NOBODY */
+    char *start;         /* const while a small span has it: the span's first byte */
+    uint64_t reciprocal; /* likewise: see block_mark */
+    uint64_t marks;      /* owner-w/any-r: the mark of the span's first block not linked yet */
+    span_t *span;        /* atomic(relaxed): NULL: never used */
+} TIDE_ALIGNED(TIDE_CACHE_LINE) slice_t;
+#define SLICE_RECORD_SHIFT 6
+TIDE_STATIC_ASSERT(sizeof(slice_t) == (size_t)1 << SLICE_RECORD_SHIFT, "found by a shift");
 
 /*
  * The remote word: everything other threads do to a span goes through this one word, so each
@@ -108,29 +138,26 @@ enum span_kind {
  * One record per span, out of line and type-stable: a record is reused for spans only, so a stale
  * pointer reads a valid (if different) span and the remote word tells.
  *
- * Who may touch it: `owner:` fields belong to the thread whose heap is in `owner`; while owner is
- * NULL, to whoever moved the remote word to SPAN_OWNED. `pool:` fields are under the class's pool
- * lock. Handing over is a release CAS on `remote`, taking over an acquire CAS.
+ * Who may touch it: `owner:` fields belong to the thread whose heap its slices' owner word names;
+ * while that is nobody, to whoever moved the remote word to SPAN_OWNED. `pool:` fields are under
+ * the class's pool lock. Handing over is a release CAS on `remote`, taking over an acquire CAS.
  *
  * Counting identity (small): live + |own list| + |blocks in bitmap| == linked, where live counts
  * every block that is not known to the span as free: those in bins, in rings and on the remote
  * chain, too. live == left + live_floor while owned, pool_live in the pool, capacity when full.
  */
-typedef struct span {
-    /* the line that free reads */
-    uintptr_t owner;     /* atomic(relaxed): see OWNER_KEY; OWNER_NOBODY */
-    uint64_t reciprocal; /* const: see block_mark */
-    char *start;         /* const: first byte, slice-aligned */
+struct span {
+    /* the line of direct frees and refills */
     block_t *own;        /* owner: free blocks, list_end when none */
+    char *start;         /* const: first byte, slice-aligned */
     uint32_t left;       /* owner: live - live_floor; free takes a look when it reaches 0 */
     uint32_t block_size; /* const: bytes; 0 for large */
-    uint64_t marks;      /* owner-w/any-r: the mark of the first block not linked yet */
     uint32_t linked;     /* owner-w/any-r: blocks ever handed to a list; the rest is fresh */
     uint16_t live_floor; /* owner: see left */
     uint8_t size_class;  /* const: */
     uint8_t kind;        /* const: enum span_kind */
 
-    /* the line that refills and other threads use */
+    /* the line that other threads write to */
     uint64_t remote TIDE_ALIGNED(TIDE_CACHE_LINE); /* atomic: see above */
     struct span *next; /* owner or pool: neighbour in the heap's or the pool's list */
     struct span *previous;
@@ -146,7 +173,7 @@ typedef struct span {
     uint16_t pool_epoch; /* pool: keeper tick of the last change */
     uint8_t zero;        /* const: the fresh tail reads as zero */
     uint8_t flags;       /* owner or pool: enum span_flags */
-} span_t;
+};
 TIDE_STATIC_ASSERT(sizeof(span_t) == 2 * TIDE_CACHE_LINE, "one line for free, one for the rest");
 
 enum span_flags {
@@ -188,8 +215,8 @@ typedef struct heap_class {
     span_t *oldest;    /* owner: the last of them */
     block_t *aside;    /* owner: the chain an open bin was full of before; NULL: none */
     uint32_t with_room_count;
-    uint16_t spans_taken; /* owner: were there any; see span_from_arena */
-    uint16_t foreign;     /* owner: frees of others' blocks of late; see transfer.h */
+    uint16_t foreign; /* owner: frees of others' blocks of late; see transfer.h */
+    bool had_spans;   /* owner: see span_from_arena */
 } heap_class_t;
 
 /* Counters of one heap: owner-w/any-r. */
@@ -212,23 +239,25 @@ typedef struct heap_counters {
 
 /*
  * One per thread, from metadata, never unmapped; handed whole to the next thread when its thread
- * exits. The hot fields come first.
+ * exits. What every process uses comes first.
  */
 struct heap {
-    bin_t bins[TIDE_CLASS_COUNT + 1];       /* owner: first, so that an owner word can hold both */
-    heap_class_t classes[TIDE_CLASS_COUNT]; /* owner: */
-    span_t *large_cache[HEAP_LARGE_CACHE + 1]; /* owner: by slices; a freed large block each */
+    bin_t *bins;                /* owner: its thread's front's, or resting_bins */
+    heap_t *next;               /* const after publish: list of all heaps */
+    heap_t *next_idle;          /* lock(heaps): orphans, or empty heaps */
+    uint32_t state;             /* lock(heaps): enum heap_state */
+    uint32_t destructor_rounds; /* owner: */
+    uint32_t trim_epoch;        /* owner: the last process-wide trim it answered */
+    uint32_t ring_used;         /* owner: batches that are not empty */
+    uint32_t collect_at;        /* owner: refills until the next look around */
+    uint32_t orphan_tick;       /* lock(heaps): keeper tick at which it was orphaned */
+    uint32_t open_bins;         /* owner: how many bins are open */
     spare_spans_t spare;
-    remote_batch_t ring[HEAP_RING_LEN]; /* owner: */
-    heap_counters_t counters;           /* owner-w/any-r: */
-    heap_t *next;                       /* const after publish: list of all heaps */
-    heap_t *next_idle;                  /* lock(heaps): orphans, or empty heaps */
-    uint32_t state;                     /* lock(heaps): enum heap_state */
-    uint32_t destructor_rounds;         /* owner: */
-    uint32_t trim_epoch;                /* owner: the last process-wide trim it answered */
-    uint32_t ring_used;                 /* owner: batches that are not empty */
-    uint32_t collect_at;                /* owner: refills until the next look around */
-    uint32_t orphan_tick;               /* lock(heaps): keeper tick at which it was orphaned */
+    heap_counters_t counters;                  /* owner-w/any-r: */
+    span_t *large_cache[HEAP_LARGE_CACHE + 1]; /* owner: by slices; a freed large block each */
+    heap_class_t classes[TIDE_CLASS_COUNT];    /* owner: */
+    bin_t resting_bins[TIDE_CLASS_COUNT];      /* owner: the bins while it has no thread */
+    remote_batch_t ring[HEAP_RING_LEN];        /* owner: */
 };
 
 enum heap_state {

@@ -80,7 +80,7 @@ collect_spans(struct tide_stats *out)
     size_t limit = atomic_load_relaxed(&space.slice_limit);
 
     for (size_t i = 0; i < limit;) {
-        const span_t *span = atomic_load_relaxed(&space.map[i]);
+        const span_t *span = space_span_of((char *)space.base + (i << SLICE_SHIFT));
         size_t step = 1;
 
         if (span->kind != SPAN_NONE && span->slice_count > 0) {
@@ -163,7 +163,7 @@ stats_collect(struct tide_stats *out)
         out->spans_pooled += out->classes[c].spans_pooled;
     }
     out->resident_bytes = os_resident_range(chunk_address(0), space.frontier << CHUNK_SHIFT) +
-                          os_resident_range((char *)space.map, meta_span_bytes());
+                          os_resident_range((char *)space.slices, meta_span_bytes());
     out->keeper_running = keeper_is_running();
     out->keeper_passes = atomic_load_relaxed(&k->passes);
     out->advice_advised = atomic_load_relaxed(&k->advised);

@@ -9,22 +9,34 @@
 #include "os/lock.h"
 #include "types.h"
 
-/* What the hot paths need to tell a pointer of ours: one subtract, one compare, one load. */
+/* What the hot paths need to tell a pointer of ours. */
 struct space {
-    uintptr_t base;     /* const after init: first byte of chunk 0, chunk-aligned */
-    size_t slice_limit; /* atomic(relaxed): slices with a valid entry in the map */
-    span_t **map;      /* const after init: slice → span, or &span_none; never NULL below limit */
-    chunk_t *chunks;   /* const after init */
-    size_t max_chunks; /* const after init: what map and chunks have room for */
+    slice_t *slices;      /* const after init: a record for every value of the address bits below */
+    uintptr_t slice_mask; /* const after init: those bits, in bytes of records; 0 before */
+    uintptr_t base;       /* const after init: first byte of chunk 0, chunk-aligned */
+    size_t slice_limit;   /* atomic(relaxed): slices in chunks made accessible */
+    chunk_t *chunks;      /* const after init */
+    size_t max_chunks;    /* const after init: what slices and chunks have room for */
     size_t reserved_chunks; /* lock(arena): address space we hold */
     size_t frontier;        /* lock(arena): chunks made accessible so far */
     size_t reserved_bytes;  /* lock(arena): including metadata */
 };
 
 extern TIDE_HIDDEN struct space space;
-extern span_t span_none; /* const: stands for slices never used; owner never matches */
+extern span_t span_none; /* const: stands for slices never used */
 extern span_t span_gone; /* const: stands for slices whose span was released */
 
+/* The record of the slice that p lies in; for an address that is not ours (NULL included) that of
+ * some slice of ours, or one of zeros. Its start, reciprocal and marks tell: see block_mark. */
+TIDE_HOT slice_t *
+space_slice_at(const void *p)
+{
+    uintptr_t at = (uintptr_t)p >> (SLICE_SHIFT - SLICE_RECORD_SHIFT) & space.slice_mask;
+
+    return (slice_t *)(void *)((char *)space.slices + at);
+}
+
+/* Which slice of the reservation; huge for an address below it. */
 TIDE_HOT size_t
 space_slice_of(const void *p)
 {
@@ -35,12 +47,13 @@ space_slice_of(const void *p)
 TIDE_HOT span_t *
 space_span_of(const void *p)
 {
-    size_t index = space_slice_of(p);
+    span_t *span;
 
-    if (unlikely(index >= atomic_load_relaxed(&space.slice_limit))) {
+    if (unlikely(space_slice_of(p) >= atomic_load_relaxed(&space.slice_limit))) {
         return NULL;
     }
-    return atomic_load_relaxed(&space.map[index]);
+    span = atomic_load_relaxed(&space_slice_at(p)->span);
+    return likely(span != NULL) ? span : &span_none;
 }
 
 TIDE_HOT size_t
@@ -68,7 +81,7 @@ void *meta_alloc_aligned(size_t size, size_t align);
 size_t meta_bytes(void);      /* of accessible metadata */
 size_t meta_span_bytes(void); /* of the reservation before chunk 0 */
 
-/* Span records: zeroed but for `remote`, which keeps SPAN_OWNED with no chain. */
+/* Span records: type-stable; `remote` keeps SPAN_OWNED with no chain. */
 span_t *span_record_alloc(void);
 void span_record_free(span_t *span);
 
@@ -124,7 +137,7 @@ void slices_free(char *start, size_t count, size_t dirty);
 /* Takes the `more` slices behind [start, start + count) when they are free. Sets *zero. */
 bool slices_extend(char *start, size_t count, size_t more, bool *zero);
 
-/* Sets the slice map for a span. */
+/* Sets the slices' span, which is nobody's for now. */
 void space_map_span(span_t *span, char *start, size_t count);
 
 /* After `count` clean slices were taken: gives back as many dirty ones if there are more than

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reservation: [slice map | chunk records | span records and heaps | chunk 0 … chunk n).
+ * The reservation: [slice records | chunk records | span records and heaps | chunk 0 … chunk n).
  * One mmap, inaccessible. Each part is made accessible from its bottom up in steps, so every
  * part stays one mapping: page faults and purges then only take the per-mapping lock, and
  * mlockall has nothing to populate but what is in use.
+ *
+ * Slice records are found by address bits, so that free neither subtracts nor compares: slice 0 has
+ * its record anywhere among them, and behind the last one it goes on with the first. All of them
+ * can be read (zero pages: free looks there for whatever it is given).
  *
  * Refuses to know: what a slice or chunk is used for, when to grow, when to purge.
  * Locks: lock(arena) for the frontier, lock(meta) for metadata; both short, no calls out.
@@ -16,9 +20,10 @@
 #include "os/os.h"
 
 #define META_STEP ((size_t)64 << 10)
+#define SLICES_STEP ((size_t)256 << 10) /* records of 128 MiB */
 #define META_EXTRA_LIMITED ((size_t)2 << 20)
 #define META_EXTRA ((size_t)64 << 20) /* room for heaps and bitmaps beside one record per slice */
-/* The map has room for this much at least, so that a smaller reservation can be extended. */
+/* There are records for this much at least, so that a smaller reservation can be extended. */
 #define MAP_FLOOR ((size_t)1 << 40)
 #define RESERVE_FLOOR ((size_t)4 << 20)
 /* Where we ask to live: far from libraries, stacks and the break, so that a small reservation can
@@ -26,9 +31,10 @@
 #define HINT_BASE ((uintptr_t)0x100000000000u)
 #define HINT_RANDOM_MASK 0x3fffu
 
-struct space space;
-span_t span_none = {.owner = OWNER_NOBODY};
-span_t span_gone = {.owner = OWNER_NOBODY};
+static slice_t slice_unknown; /* const: for what is freed before there is a reservation */
+struct space space = {.slices = &slice_unknown};
+span_t span_none;
+span_t span_gone;
 lock_t meta_lock;
 
 /* A part of the reservation that becomes accessible from the bottom up. */
@@ -38,7 +44,8 @@ struct region {
     size_t limit;     /* bytes */
 };
 
-static struct region map_region;
+static struct region slices_region;  /* from slice 0's record to the last one */
+static struct region wrapped_region; /* from the first one to before slice 0's */
 static struct region chunk_region;
 static struct region meta_region; /* lock(meta) */
 static size_t meta_used;          /* lock(meta) */
@@ -63,15 +70,23 @@ region_require(struct region *region, size_t bytes, size_t step)
     return error;
 }
 
+/* A power of two. */
+static size_t
+slice_records_for(size_t chunks)
+{
+    return CHUNK_SLICES << (chunks <= 1 ? 0 : log2_floor(chunks - 1) + 1);
+}
+
 static size_t
 meta_bytes_for(size_t chunks)
 {
-    size_t per_chunk = CHUNK_SLICES * (sizeof(span_t *) + sizeof(span_t)) + sizeof(chunk_t);
+    size_t per_chunk = CHUNK_SLICES * sizeof(span_t) + sizeof(chunk_t);
 
     /* Where addresses are scarce there are few threads to make heaps for. */
     size_t extra = os_info.address_limit == SIZE_MAX ? META_EXTRA : META_EXTRA_LIMITED;
 
-    return align_up(chunks * per_chunk + extra, CHUNK_BYTES);
+    return align_up(slice_records_for(chunks) * sizeof(slice_t) + chunks * per_chunk + extra,
+                    CHUNK_BYTES);
 }
 
 /* Under a limited address space: an eighth of it at first, extended while it lasts. */
@@ -85,19 +100,33 @@ first_reservation(size_t want_bytes)
                       CHUNK_BYTES);
 }
 
-static void
+/* Chunk 0 begins behind the metadata. */
+static int
 lay_out(char *start, size_t meta_size, size_t max_chunks)
 {
-    size_t map_size = align_up(max_chunks * CHUNK_SLICES * sizeof(span_t *), OS_PAGE);
+    size_t slices_size = slice_records_for(max_chunks) * sizeof(slice_t);
     size_t chunks_size = align_up(max_chunks * sizeof(chunk_t), OS_PAGE);
+    char *first; /* slice 0's record: at a page, since a chunk's records are one */
+    int error = os_allow_reading(start, slices_size);
 
-    map_region = (struct region){start, 0, map_size};
-    chunk_region = (struct region){start + map_size, 0, chunks_size};
-    meta_region =
-        (struct region){start + map_size + chunks_size, 0, meta_size - map_size - chunks_size};
-    space.map = (span_t **)(void *)map_region.start;
+    if (error != 0) {
+        return error;
+    }
+    if (os_has(OS_FEATURE_THP)) { /* mlockall populates what can be read: by huge zero pages */
+        os_advise_huge(start, slices_size, true);
+    }
+    chunk_region = (struct region){start + slices_size, 0, chunks_size};
+    meta_region = (struct region){start + slices_size + chunks_size, 0,
+                                  meta_size - slices_size - chunks_size};
+    space.base = (uintptr_t)start + meta_size;
     space.chunks = (chunk_t *)(void *)chunk_region.start;
     space.max_chunks = max_chunks;
+    space.slices = (slice_t *)(void *)start; /* before the mask: see space_slice_at */
+    atomic_store_release(&space.slice_mask, slices_size - sizeof(slice_t));
+    first = (char *)space_slice_at((void *)space.base);
+    slices_region = (struct region){first, 0, slices_size - (size_t)(first - start)};
+    wrapped_region = (struct region){start, 0, (size_t)(first - start)};
+    return 0;
 }
 
 /* What lies before the first and behind the last whole chunk: a later reservation continues
@@ -132,8 +161,10 @@ space_init(size_t want_bytes)
         if (start != NULL) {
             size_t slack = align_up((uintptr_t)start, CHUNK_BYTES) - (uintptr_t)start;
 
-            lay_out(start + slack, meta_size, max_chunks);
-            space.base = (uintptr_t)start + slack + meta_size;
+            if (lay_out(start + slack, meta_size, max_chunks) != 0) {
+                os_unreserve(start, total);
+                return ENOMEM;
+            }
             space.reserved_chunks = (total - slack - meta_size) >> CHUNK_SHIFT;
             space.reserved_bytes = meta_size + (space.reserved_chunks << CHUNK_SHIFT);
             give_back_ends(start, total, slack);
@@ -178,6 +209,31 @@ commit_chunks_locked(size_t first, size_t count, enum chunk_kind kind)
     return error;
 }
 
+static int
+records_require(struct region *region, size_t bytes)
+{
+    size_t before = region->committed;
+    int error = region_require(region, bytes, SLICES_STEP);
+
+    if (region->committed > before && os_has(OS_FEATURE_THP)) { /* huge ones only where zero */
+        os_advise_huge(region->start + before, region->committed - before, false);
+    }
+    return error;
+}
+
+/* Records of the first `count` slices can be written to. */
+static int
+slices_require(size_t count)
+{
+    size_t bytes = count * sizeof(slice_t);
+    int error = records_require(&slices_region, min_zu(bytes, slices_region.limit));
+
+    if (error == 0 && bytes > slices_region.limit) {
+        error = records_require(&wrapped_region, bytes - slices_region.limit);
+    }
+    return error;
+}
+
 size_t
 space_grow_locked(size_t count, enum chunk_kind kind)
 {
@@ -187,13 +243,10 @@ space_grow_locked(size_t count, enum chunk_kind kind)
     if (end > space.reserved_chunks && reserve_more_locked(count) != 0) {
         return SIZE_MAX;
     }
-    if (region_require(&map_region, end * CHUNK_SLICES * sizeof(span_t *), META_STEP) != 0 ||
+    if (slices_require(end * CHUNK_SLICES) != 0 ||
         region_require(&chunk_region, end * sizeof(chunk_t), META_STEP) != 0 ||
         commit_chunks_locked(first, count, kind) != 0) {
         return SIZE_MAX;
-    }
-    for (size_t i = first * CHUNK_SLICES; i < end * CHUNK_SLICES; i++) {
-        atomic_store_relaxed(&space.map[i], &span_none);
     }
     space.frontier = end;
     atomic_store_relaxed(&space.slice_limit, end * CHUNK_SLICES);
@@ -203,10 +256,11 @@ space_grow_locked(size_t count, enum chunk_kind kind)
 void
 space_map_span(span_t *span, char *start, size_t count)
 {
-    size_t first = ((uintptr_t)start - space.base) >> SLICE_SHIFT;
+    for (size_t i = 0; i < count; i++) {
+        slice_t *slice = space_slice_at(start + (i << SLICE_SHIFT));
 
-    for (size_t i = first; i < first + count; i++) {
-        atomic_store_relaxed(&space.map[i], span);
+        atomic_store_relaxed(&slice->owner, OWNER_NOBODY);
+        atomic_store_relaxed(&slice->span, span);
     }
 }
 
@@ -244,13 +298,13 @@ meta_alloc_aligned(size_t size, size_t align)
 size_t
 meta_bytes(void)
 {
-    return meta_used + map_region.committed + chunk_region.committed;
+    return meta_used + slices_region.committed + wrapped_region.committed + chunk_region.committed;
 }
 
 size_t
 meta_span_bytes(void)
 {
-    return space.base - (uintptr_t)space.map;
+    return space.base - (uintptr_t)space.slices;
 }
 
 span_t *
@@ -267,16 +321,12 @@ span_record_alloc(void)
         span = meta_alloc_locked(sizeof *span, TIDE_CACHE_LINE);
     }
     lock_release(&meta_lock);
-    if (span != NULL) {
-        atomic_store_relaxed(&span->owner, OWNER_NOBODY);
-    }
     return span;
 }
 
 void
 span_record_free(span_t *span)
 {
-    atomic_store_relaxed(&span->owner, OWNER_NOBODY);
     span->kind = SPAN_NONE;
     lock_acquire(&meta_lock);
     span->next = free_records;

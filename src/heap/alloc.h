@@ -19,20 +19,31 @@
 TIDE_HOT void *
 heap_try_pop(size_t size)
 {
-    bin_t *bin;
+    front_t *front = front_self();
+    size_t at = (size + 15) >> TIDE_CLASS_STEP_SHIFT;
     block_t *block;
+    block_t *next;
+    uintptr_t sum;
 
-    if (unlikely(size > TIDE_SMALL_MAX)) {
+    if (likely(size <= TIDE_FRONT_SIZE_MAX)) {
+        at = front->lookup[at];
+    } else if (size <= TIDE_SMALL_MAX) {
+        at = size_class_lookup[at];
+    } else {
         return NULL;
     }
-    bin = (bin_t *)((char *)heap_self()->bins + 8 * size_class_twice_of(size));
-    block = bin->head;
-    if (unlikely(!block_is_linked(block))) {
+    block = front_bin(front, 8 * at)->head;
+    TIDE_IN_RESULT(block);
+    next = block->next;
+    sum = (uintptr_t)block + (uintptr_t)next;
+    TIDE_OPAQUE(sum);
+    if (unlikely(sum + atomic_load_hot(&heap_guard) != block->guard)) { /* !block_is_linked */
         return NULL;
     }
-    bin->head = block->next;
-    __builtin_prefetch(block->next); /* to read: list_end is everybody's */
-    bin->left++;
+    TIDE_OPAQUE(at); /* or the sum with front would cost an instruction */
+    front_bin(front, 8 * at)->head = next;
+    TIDE_OPAQUE(at);
+    front_bin(front, 8 * at)->left++;
     block->guard = 0;
     return block;
 }

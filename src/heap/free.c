@@ -139,7 +139,7 @@ span_claim(heap_t *heap, span_t *span, uint32_t live)
     if (heap != NULL) {
         with_room_add(heap, span);
         counter_add(&heap->counters.claimed, 1);
-        atomic_store_relaxed(&span->owner, span_owner_word(heap, span->size_class, OWNER_DIRECT));
+        span_set_owner(span, span_owner_word(heap, span->size_class, OWNER_DIRECT));
     }
 }
 
@@ -192,7 +192,7 @@ static void
 route(heap_t *heap, block_t *block)
 {
     span_t *span = space_span_of(block);
-    uintptr_t owner = atomic_load_relaxed(&span->owner);
+    uintptr_t owner = span_owner(span);
 
     if (OWNER_KEY(owner) != heap_key(heap)) {
         remote_free(heap, span, block);
@@ -230,11 +230,37 @@ route_list(heap_t *heap, block_t *list)
     }
 }
 
+/* Whose blocks a bin holds is the whole front's setting: asked by free with one mask. */
+static void
+set_takes(const heap_t *heap)
+{
+    if (heap == heap_self()) {
+        front_self()->takes = heap->open_bins > 0 ? FRONT_TAKES_ALL : FRONT_TAKES_OWN;
+    }
+}
+
+static void
+bin_be_open(heap_t *heap, unsigned size_class)
+{
+    bin_t *bin = &heap->bins[size_class];
+
+    bin->open = 1;
+    bin->left = (int32_t)min_zu((size_t)bin->left, transfer_chain_blocks(size_class));
+    heap->open_bins++;
+    set_takes(heap);
+}
+
 void
 heap_bin_be_strict(heap_t *heap, unsigned size_class)
 {
-    heap->bins[size_class].strict = BIN_STRICT;
+    bin_t *bin = &heap->bins[size_class];
+
     heap->classes[size_class].foreign = 0;
+    if (bin->open) {
+        bin->open = 0;
+        heap->open_bins--;
+        set_takes(heap);
+    }
 }
 
 /* An open bin that is full is laid aside; what was laid aside before goes to the transfer list.
@@ -290,7 +316,7 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
     if (span != NULL) {
         hc->current = NULL;
         with_room_add(heap, span);
-        atomic_store_relaxed(&span->owner, span_owner_word(heap, size_class, OWNER_DIRECT));
+        span_set_owner(span, span_owner_word(heap, size_class, OWNER_DIRECT));
         if (span->left == 0) { /* nothing of it is out, not even in the bin */
             span_look(heap, span);
         }
@@ -329,15 +355,21 @@ heap_let_go_all(heap_t *heap)
 }
 
 TIDE_COLD void
-heap_free_misplaced(void *p, const span_t *span)
+heap_free_misplaced(void *p)
 {
-    report_pointer("free", heap_pointer_error(p, span), p, span);
+    const span_t *span = space_span_of(p);
+
+    if (span == NULL) {
+        foreign_free(p);
+    } else {
+        report_pointer("free", heap_pointer_error(p, span), p, span);
+    }
 }
 
 TIDE_COLD void
-heap_free_twice(void *p, const span_t *span)
+heap_free_twice(void *p)
 {
-    report_pointer("free", REPORT_DOUBLE_FREE, p, span);
+    report_pointer("free", REPORT_DOUBLE_FREE, p, space_span_of(p));
 }
 
 const char *
@@ -355,7 +387,7 @@ heap_pointer_error(const void *p, const span_t *span)
         }
         return p == span->start ? NULL : REPORT_INTERIOR;
     }
-    if (!span_has_block_at(span, p)) {
+    if (!slice_has_block_at(space_slice_at(p), p)) {
         size_t offset = (size_t)((const char *)p - span->start);
 
         return offset / span->block_size >= span->linked ? REPORT_NOT_ALLOCATED : REPORT_INTERIOR;
@@ -386,32 +418,46 @@ free_rare(void *p, span_t *span)
     remote_free(heap, span, p);
 }
 
+/* Another heap's block: enough of those, and the bin takes them from the next one on. */
+static void
+count_foreign(heap_t *heap, unsigned c)
+{
+    heap_class_t *hc = &heap->classes[c];
+
+    if (++hc->foreign >= FOREIGN_KEEP && transfer_has_room(c)) {
+        hc->foreign = FOREIGN_MOST;
+        if (!heap->bins[c].open) {
+            bin_be_open(heap, c);
+        }
+    }
+}
+
 void
-heap_free_slow(void *p, span_t *span)
+heap_free_slow(void *p)
 {
     heap_t *heap = heap_self();
+    span_t *span = space_span_of(p);
     enum span_state state;
 
+    if (span == NULL) {
+        foreign_free(p);
+        return;
+    }
     if (atomic_load_relaxed(&span->kind) == SPAN_LARGE && p == span->start) {
         large_free(p, span);
         return;
     }
     state = remote_state(atomic_load_acquire(&span->remote));
     if (likely(atomic_load_relaxed(&span->kind) == SPAN_SMALL && heap != &heap_empty) &&
-        state != SPAN_COLD && span_has_block_at(span, p) && !block_is_linked(p)) {
-        unsigned c = span->size_class;
-        heap_class_t *hc = &heap->classes[c];
+        state != SPAN_COLD && slice_has_block_at(space_slice_at(p), p) && !block_is_linked(p)) {
+        uintptr_t owner_key = OWNER_KEY(span_owner(span));
 
-        if (OWNER_KEY(atomic_load_relaxed(&span->owner)) == heap_key(heap)) {
+        if (owner_key == heap_key(heap)) {
             route(heap, p); /* lent, and the bin is full */
             return;
         }
-        if (OWNER_KEY(atomic_load_relaxed(&span->owner)) != OWNER_NOBODY_KEY &&
-            ++hc->foreign >= FOREIGN_KEEP && transfer_has_room(c)) {
-            hc->foreign = FOREIGN_MOST;
-            heap->bins[c].strict = BIN_OPEN; /* from the next one on */
-            heap->bins[c].left =
-                (int32_t)min_zu((size_t)heap->bins[c].left, transfer_chain_blocks(c));
+        if (owner_key != OWNER_NOBODY_KEY) {
+            count_foreign(heap, span->size_class);
         }
         if (state != SPAN_FULL) {
             remote_ring_add(heap, span, p);

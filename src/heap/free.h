@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The hot half of free; alloc.h's mirror. Call tree:
- *   heap_free       address → span → mine, room in the bin, sound → push   nearly always
- *     foreign_free       not below the frontier: NULL, a block of libc's, an error
+ *   heap_free       address → slice → mine, room in the bin, sound → push   nearly always
  *     heap_free_direct   to the span's own list: it has room, or the bin is full
- *     heap_free_slow     another thread's span, nobody's, lent, a large block, no span at all
+ *     heap_free_slow     another thread's span, nobody's, lent, a large block, not ours at all
  *     heap_free_pass_on  the bin is full and passes blocks on to other threads
  *     heap_free_misplaced, heap_free_twice
  *     heap_free_look     the span's countdown ran out: it is (nearly) empty
@@ -18,39 +17,44 @@
 
 #include "heap/heap.h"
 
-/* Puts the block in front of the list. False, after the report: the pointer is no block's start, or
- * the block is free already (block_is_linked and block_link, sharing a sum). */
+/* False, after the report: the pointer is no block's start, or the block is free already. *sum:
+ * what a free block's guard is made of but for the next block (block_is_linked and block_link
+ * share it). */
 TIDE_HOT bool
-heap_free_push(block_t *block, const span_t *span, block_t **list)
+heap_free_check(block_t *block, const slice_t *slice, uintptr_t *sum)
 {
-    uintptr_t guard = heap_guard + (uintptr_t)block;
-    block_t *head;
-
-    if (unlikely(!span_has_block_at(span, block))) {
-        heap_free_misplaced(block, span);
+    *sum = heap_guard + (uintptr_t)block;
+    if (unlikely(!slice_has_block_at(slice, block))) {
+        heap_free_misplaced(block);
         return false;
     }
-    if (unlikely((uintptr_t)block->next + guard == block->guard)) {
-        heap_free_twice(block, span);
+    if (unlikely((uintptr_t)block->next + *sum == block->guard)) {
+        heap_free_twice(block);
         return false;
     }
-    head = *list;
-    block->next = head;
-    block->guard = (uintptr_t)head + guard;
-    *list = block;
     return true;
 }
 
-/* A block that does not go to the bin: to its span if that is ours. `strange` is the span's owner
- * word ^ our key. */
+/* A block that does not go to the bin: to its span if that is ours. */
 TIDE_HOT void
-heap_free_direct(block_t *block, span_t *span, uintptr_t strange)
+heap_free_direct(block_t *block, const slice_t *slice)
 {
+    uintptr_t strange = atomic_load_relaxed(&slice->owner) ^ front_self()->key;
+    uintptr_t sum;
+    span_t *span;
+
     if ((strange & (OWNER_KEY(UINTPTR_MAX) | OWNER_LENT)) != 0) {
-        heap_free_slow(block, span);
+        heap_free_slow(block);
         return;
     }
-    if (heap_free_push(block, span, &span->own) && unlikely(--span->left == 0)) {
+    if (!heap_free_check(block, slice, &sum)) {
+        return;
+    }
+    span = atomic_load_hot(&slice->span);
+    block->next = span->own;
+    block->guard = (uintptr_t)span->own + sum;
+    span->own = block;
+    if (unlikely(--span->left == 0)) {
         heap_free_look(heap_self(), span);
     }
 }
@@ -59,33 +63,35 @@ TIDE_HOT void
 heap_free(void *p)
 {
     block_t *block = p;
-    size_t slice = space_slice_of(p);
-    uintptr_t key = heap_self_key;
-    uintptr_t owner;
-    span_t *span;
-    bin_t *bin;
+    block_t *head;
+    slice_t *slice = space_slice_at(p);
+    front_t *front = front_self();
+    uintptr_t at = (atomic_load_hot(&slice->owner) ^ front->key) & front->takes;
+    uintptr_t sum;
 
-    if (unlikely(slice >= atomic_load_hot(&space.slice_limit))) {
-        foreign_free(p);
+    if (unlikely(at > OWNER_BIN_MASK)) {
+        heap_free_direct(block, slice);
         return;
     }
-    span = atomic_load_hot(&space.map[slice]);
-    owner = atomic_load_relaxed(&span->owner);
-    bin = (bin_t *)((uintptr_t)heap_self()->bins + OWNER_BIN(owner));
-    if (((owner ^ key) & (uintptr_t)(intptr_t)bin->strict) != 0) {
-        heap_free_direct(block, span, owner ^ key);
+    if (unlikely(!bin_take_room(front_bin(front, at)))) {
+        TIDE_OPAQUE(at);
+        front_bin(front, at)->left = 0;
+        if (front_bin(front, at)->open) {
+            heap_free_pass_on(block, at / sizeof(bin_t) - 1);
+        } else {
+            heap_free_direct(block, slice);
+        }
         return;
     }
-    if (likely(--bin->left >= 0)) {
-        (void)heap_free_push(block, span, &bin->head); /* an error only makes the bin shorter */
-        return;
+    if (!heap_free_check(block, slice, &sum)) {
+        return; /* the bin takes one less for it */
     }
-    bin->left = 0;
-    if (bin->strict == BIN_OPEN) {
-        heap_free_pass_on(block, OWNER_BIN(owner) / sizeof *bin);
-    } else {
-        heap_free_direct(block, span, owner ^ key);
-    }
+    TIDE_OPAQUE(at); /* or the sum with front would cost an instruction */
+    head = front_bin(front, at)->head;
+    block->next = head;
+    block->guard = (uintptr_t)head + sum;
+    TIDE_OPAQUE(at);
+    front_bin(front, at)->head = block;
 }
 
 #endif

@@ -9,15 +9,62 @@
 #include "arena/arena.h"
 #include "types.h"
 
-extern TIDE_HIDDEN TIDE_TLS uintptr_t heap_self_key; /* 0: the empty heap */
+extern TIDE_HIDDEN TIDE_TLS heap_front_t heap_front;
 extern TIDE_TLS bool heap_thread_over; /* the thread's destructor ran: use the fallback heap */
-extern TIDE_HIDDEN heap_t heap_empty;  /* const: owns nothing; every bin ends in list_end */
+extern TIDE_HIDDEN heap_t heap_empty;  /* const: owns nothing; its bins are empty */
+
+/* The calling thread's front: an offset from the segment register where there is one. */
+#ifdef TIDE_SEG
+typedef heap_front_t TIDE_SEG front_t;
+typedef bin_t TIDE_SEG front_bin_t;
+typedef char TIDE_SEG front_byte_t;
+
+TIDE_HOT front_t *
+front_self(void)
+{
+    uintptr_t offset;
+
+    __asm__("mov heap_front@gottpoff(%%rip), %0" : "=r"(offset));
+    return (front_t *)offset;
+}
+#else
+typedef heap_front_t front_t;
+typedef bin_t front_bin_t;
+typedef char front_byte_t;
+
+TIDE_HOT front_t *
+front_self(void)
+{
+    return &heap_front;
+}
+#endif
+
+/* The bin at BIN_OFFSET of a class. */
+TIDE_HOT front_bin_t *
+front_bin(front_t *front, size_t at)
+{
+    return (front_bin_t *)((front_byte_t *)front + at);
+}
+
+/* Takes one of the room left in the bin; false: there was none. */
+TIDE_HOT bool
+bin_take_room(front_bin_t *bin)
+{
+#ifdef TIDE_SEG
+    bool below_zero; /* the compiler would first put the bin's address into a register */
+
+    __asm__("subl $1, %0" : "+m"(bin->left), "=@ccs"(below_zero));
+    return !below_zero;
+#else
+    return --bin->left >= 0;
+#endif
+}
 
 /* The calling thread's heap; never NULL: &heap_empty before its first allocation. */
 TIDE_HOT heap_t *
 heap_self(void)
 {
-    return (heap_t *)((uintptr_t)&heap_empty + heap_self_key);
+    return (heap_t *)((uintptr_t)&heap_empty + front_self()->key);
 }
 
 TIDE_HOT uintptr_t
@@ -83,6 +130,8 @@ uint32_t span_take_remote(span_t *span, block_t **list);
 uint32_t span_extend(span_t *span, block_t **list);
 /* The owner word of a span of the heap; state: OWNER_DIRECT, OWNER_CURRENT or OWNER_LENT. */
 uintptr_t span_owner_word(const heap_t *heap, unsigned size_class, uintptr_t state);
+/* Makes it that of a small span's slices. */
+void span_set_owner(const span_t *span, uintptr_t owner);
 /* Gives the empty spans the heap keeps back to the arena, all but `keep`, or those that it did not
  * need since the last such call. By any thread. */
 #define SPARE_NEEDED UINT32_MAX
@@ -133,10 +182,11 @@ void remote_flush(heap_t *heap);
 
 void *heap_alloc_slow(size_t size);
 void *heap_alloc_large(size_t size);
-void heap_free_slow(void *p, span_t *span);
+void heap_free_slow(void *p);
 /* The block answers the free test of the list it should be on: it is free already. */
-void heap_free_twice(void *p, const span_t *span);
-void heap_free_misplaced(void *p, const span_t *span);
+void heap_free_twice(void *p);
+/* No block of ours begins there: another allocator's perhaps, or an error. */
+void heap_free_misplaced(void *p);
 /* A span's countdown ran out: it is empty, or nearly so, or it was current. */
 void heap_free_look(heap_t *heap, span_t *span);
 /* Adds a chain of freed blocks to a span the heap owns. */
@@ -206,13 +256,21 @@ block_link(block_t *block, block_t *next)
     block->guard = (uintptr_t)next + (uintptr_t)block + heap_guard;
 }
 
-/* Is p the start of a block that was ever handed out? */
+/* Is p the start of a block that was ever handed out? For any address, the slice's or not: no
+ * address that a program can hold is so far off that its mark comes round (see block_mark). */
 TIDE_HOT bool
-span_has_block_at(const span_t *span, const void *p)
+slice_has_block_at(const slice_t *slice, const void *p)
 {
-    uint64_t offset = (uint64_t)((uintptr_t)p - (uintptr_t)span->start);
+    uint64_t offset = (uint64_t)((uintptr_t)p - (uintptr_t)slice->start);
 
-    return block_mark(offset, span->reciprocal) < atomic_load_hot(&span->marks);
+    return block_mark(offset, slice->reciprocal) < atomic_load_hot(&slice->marks);
+}
+
+/* The owner word of a small span. */
+TIDE_HOT uintptr_t
+span_owner(const span_t *span)
+{
+    return atomic_load_relaxed(&space_slice_at(span->start)->owner);
 }
 
 TIDE_HOT uint32_t

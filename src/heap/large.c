@@ -28,7 +28,6 @@ slices_for(size_t bytes)
 static void
 large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t touched)
 {
-    span->reciprocal = 0;
     span->start = start;
     span->own = &list_end;
     span->left = 0;
@@ -36,7 +35,6 @@ large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t to
     atomic_store_relaxed(&span->size_class, (uint8_t)0);
     span->live_floor = 0;
     atomic_store_relaxed(&span->linked, 0);
-    atomic_store_relaxed(&span->marks, 0);
     atomic_store_relaxed(&span->kind, (uint8_t)SPAN_LARGE);
     span->bitmap = NULL;
     span->bitmap_count = 0;

@@ -116,7 +116,7 @@ span_let_go(heap_t *heap, span_t *span, uint32_t live)
     uint64_t none = 0;
 
     tide_assert((span->flags & SPAN_FLAG_ON_LIST) == 0);
-    atomic_store_relaxed(&span->owner, OWNER_NOBODY_KEY + span->size_class * sizeof(bin_t));
+    span_set_owner(span, OWNER_NOBODY_KEY + BIN_OFFSET(span->size_class));
     span->left = live;
     span->live_floor = 0;
     if (live == remote_count(atomic_load_relaxed(&span->remote))) {
@@ -192,7 +192,7 @@ pool_put_cold(span_t *span, uint32_t live)
     uint64_t none = 0;
 
     lock_acquire(&pool->lock);
-    atomic_store_relaxed(&span->owner, OWNER_NOBODY); /* no bin takes its blocks */
+    span_set_owner(span, OWNER_NOBODY); /* no bin takes its blocks */
     atomic_store_relaxed(&span->pool_live, live);
     span->pool_epoch = (uint16_t)atomic_load_relaxed(&arena_tick);
     /* Release: the bitmap goes with it. Blocks freed meanwhile: then it is merely pooled. */

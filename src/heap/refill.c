@@ -52,7 +52,7 @@ refill_from_list(span_t *span, bin_t *bin)
 
     bin->head = span->own;
     span->own = &list_end;
-    if (bin->strict == BIN_OPEN) {
+    if (bin->open) {
         span->own = cut_behind(bin->head, transfer_chain_blocks(span->size_class), &count);
         bin->left = 0;
     }
@@ -81,15 +81,15 @@ refill_from(span_t *span, bin_t *bin)
 static bool
 lend(span_t *span)
 {
-    uintptr_t owner = atomic_load_relaxed(&span->owner);
+    uintptr_t owner = span_owner(span);
     uint64_t none = 0;
 
-    atomic_store_relaxed(&span->owner, owner ^ OWNER_CURRENT ^ OWNER_LENT);
+    span_set_owner(span, owner ^ OWNER_CURRENT ^ OWNER_LENT);
     /* Release pairs with the acquire of whoever takes it over. */
     if (atomic_cas_release(&span->remote, &none, (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT)) {
         return true;
     }
-    atomic_store_relaxed(&span->owner, owner);
+    span_set_owner(span, owner);
     return false;
 }
 
@@ -99,7 +99,7 @@ make_current(heap_t *heap, span_t *span, unsigned c, uint32_t live)
     span->left = live;
     span->live_floor = 0;
     heap->classes[c].current = span;
-    atomic_store_relaxed(&span->owner, span_owner_word(heap, c, OWNER_CURRENT));
+    span_set_owner(span, span_owner_word(heap, c, OWNER_CURRENT));
 }
 
 /* The next span to allocate from becomes the current one. */
@@ -153,7 +153,7 @@ refill(heap_t *heap, unsigned c)
     if (take_chain(heap, c)) {
         return true;
     }
-    if (bin->strict == BIN_OPEN && --heap->classes[c].foreign == 0) {
+    if (bin->open && --heap->classes[c].foreign == 0) {
         heap_bin_be_strict(heap, c);
     }
     bin->left = size_classes[c].bin_limit;

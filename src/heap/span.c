@@ -72,7 +72,30 @@ span_bitmap_free(span_t *span)
 uintptr_t
 span_owner_word(const heap_t *heap, unsigned size_class, uintptr_t state)
 {
-    return heap_key(heap) + size_class * sizeof(bin_t) + state;
+    return heap_key(heap) + BIN_OFFSET(size_class) + state;
+}
+
+void
+span_set_owner(const span_t *span, uintptr_t owner)
+{
+    for (uint32_t i = 0; i < span->slice_count; i++) {
+        slice_t *slice = space_slice_at(span->start + ((size_t)i << SLICE_SHIFT));
+
+        atomic_store_relaxed(&slice->owner, owner);
+    }
+}
+
+/* What free checks a pointer against. */
+static void
+set_slices(const span_t *span, uint64_t reciprocal)
+{
+    for (uint32_t i = 0; i < span->slice_count; i++) {
+        slice_t *slice = space_slice_at(span->start + ((size_t)i << SLICE_SHIFT));
+
+        slice->start = span->start;
+        slice->reciprocal = reciprocal;
+        atomic_store_relaxed(&slice->marks, 0);
+    }
 }
 
 static span_t *
@@ -171,7 +194,7 @@ span_from_arena(heap_t *heap, unsigned size_class)
         span_let_go_spare(heap, HEAP_SPARE_SPANS); /* side by side they may be what is wanted */
     }
     /* A heap's first span of a class may stay mostly empty; the ones after it fill up. */
-    want = hc->spans_taken == 0 ? SLICES_SPARSE : SLICES_DENSE;
+    want = !hc->had_spans ? SLICES_SPARSE : SLICES_DENSE;
     slices = span_slices_alloc(sc->slices, SLICE_BYTES, want);
     if (slices.start == NULL) {
         span_record_free(span);
@@ -196,8 +219,7 @@ span_new_small(heap_t *heap, unsigned size_class)
     if (span == NULL) {
         return NULL;
     }
-    heap->classes[size_class].spans_taken = 1;
-    span->reciprocal = sc->reciprocal;
+    heap->classes[size_class].had_spans = true;
     span->own = &list_end;
     span->left = 0;
     span->block_size = sc->size;
@@ -208,7 +230,6 @@ span_new_small(heap_t *heap, unsigned size_class)
     span->bitmap = NULL;
     span->bitmap_count = 0;
     atomic_store_relaxed(&span->linked, 0);
-    atomic_store_relaxed(&span->marks, 0);
     span->capacity = sc->capacity;
     span->flags = 0;
     span->next = span->previous = NULL;
@@ -217,6 +238,7 @@ span_new_small(heap_t *heap, unsigned size_class)
     if (!known) {
         space_map_span(span, span->start, sc->slices);
     }
+    set_slices(span, sc->reciprocal);
     note_span_made(heap);
     return span;
 }
@@ -264,7 +286,7 @@ void
 span_release(heap_t *heap, span_t *span)
 {
     tide_assert((span->flags & SPAN_FLAG_ON_LIST) == 0);
-    atomic_store_relaxed(&span->owner, OWNER_NOBODY);
+    span_set_owner(span, OWNER_NOBODY);
     span_bitmap_free(span);
     if (heap != NULL) {
         counter_add(&heap->counters.spans_released, 1);
@@ -343,10 +365,15 @@ out:
 static void
 count_linked(span_t *span, uint32_t more)
 {
+    const struct size_class *sc = &size_classes[span->size_class];
     uint32_t linked = span_linked(span) + more;
 
     atomic_store_relaxed(&span->linked, linked);
-    atomic_store_relaxed(&span->marks, linked * size_classes[span->size_class].step);
+    for (uint32_t i = 0; i < span->slice_count; i++) {
+        slice_t *slice = space_slice_at(span->start + ((size_t)i << SLICE_SHIFT));
+
+        atomic_store_relaxed(&slice->marks, linked * sc->step);
+    }
 }
 
 uint32_t

@@ -10,20 +10,68 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "heap/heap.h"
 #include "heap/transfer.h"
+#include "os/os.h"
 
 #define EXIT_ROUNDS 2u
 #define ORPHAN_SPANS_KEEP 1u /* spans with room of each class */
 
+#define NO_BLOCKS                                                                                  \
+    {                                                                                              \
+        .head = &list_end                                                                          \
+    }
 TIDE_ALIGNED(HEAP_ALIGN)
 heap_t heap_empty = {
-    .bins = {[0 ... TIDE_CLASS_COUNT] = {.head = &list_end, .strict = BIN_STRICT}},
+    .bins = heap_empty.resting_bins,
+    .resting_bins = {[0 ... TIDE_CLASS_COUNT - 1] = NO_BLOCKS},
 };
-TIDE_TLS uintptr_t heap_self_key;
+/* What every thread begins with. */
+TIDE_TLS heap_front_t heap_front = {
+    .takes = FRONT_TAKES_OWN,
+    .none = NO_BLOCKS,
+    .bins = {[0 ... TIDE_CLASS_COUNT - 1] = NO_BLOCKS},
+    .lookup = {TIDE_FRONT_LOOKUP},
+};
 TIDE_TLS bool heap_thread_over;
+
+#ifdef TIDE_SEG
+/*
+ * ld.so runs the resolvers of the program's indirect functions before it copies the image of
+ * thread-local data, and they may allocate. One of our own runs when this library is relocated,
+ * which is earlier, and makes the main thread's front. What a resolver did to it is lost when the
+ * image comes: that heap's blocks stay valid, what it had free is not used again.
+ */
+static void
+front_is_ready(void)
+{
+}
+
+static void (*resolve_front(void))(void)
+{
+    front_t *front = front_self();
+
+    if (os_thread_pointer() == 0) { /* a static program: there are no thread-local data yet */
+        return front_is_ready;
+    }
+    front->none.head = &list_end;
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        front->bins[c].head = &list_end;
+    }
+    for (unsigned i = 0; i < TIDE_FRONT_LOOKUP_LEN; i++) {
+        front->lookup[i] = size_class_lookup[i];
+    }
+    front->takes = FRONT_TAKES_OWN;
+    return front_is_ready;
+}
+
+static void make_front(void) __attribute__((ifunc("resolve_front")));
+/* What makes ld.so ask. */
+__attribute__((used)) static void (*const front_maker)(void) = make_front;
+#endif
 uint32_t heap_trim_epoch;
 uint32_t heap_live_count;
 
@@ -40,6 +88,35 @@ heap_first(void)
     return atomic_load_acquire(&all_heaps);
 }
 
+static void
+bins_init(bin_t *bins)
+{
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        bins[c] = (bin_t){&list_end, size_classes[c].bin_limit, 0};
+    }
+}
+
+/* The heap is the calling thread's from now on. */
+static void
+move_in(heap_t *heap)
+{
+    memcpy(heap_front.bins, heap->resting_bins, sizeof heap_front.bins);
+    heap->bins = heap_front.bins;
+    heap_front.takes = heap->open_bins > 0 ? FRONT_TAKES_ALL : FRONT_TAKES_OWN;
+    heap_front.key = heap_key(heap);
+}
+
+/* The thread has none any more. */
+static void
+move_out(heap_t *heap)
+{
+    memcpy(heap->resting_bins, heap_front.bins, sizeof heap_front.bins);
+    heap->bins = heap->resting_bins;
+    memcpy(heap_front.bins, heap_empty.resting_bins, sizeof heap_front.bins);
+    heap_front.takes = FRONT_TAKES_OWN;
+    heap_front.key = 0;
+}
+
 heap_t *
 heap_new(void)
 {
@@ -48,10 +125,8 @@ heap_new(void)
     if (heap == NULL) {
         return NULL;
     }
-    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        heap->bins[c] = (bin_t){&list_end, size_classes[c].bin_limit, BIN_STRICT};
-    }
-    heap->bins[TIDE_CLASS_COUNT] = (bin_t){&list_end, 1, BIN_STRICT};
+    heap->bins = heap->resting_bins;
+    bins_init(heap->bins);
     heap->collect_at = 1;
     heap->state = HEAP_LIVE;
     heap->trim_epoch = atomic_load_relaxed(&heap_trim_epoch);
@@ -133,7 +208,7 @@ heap_attach(void)
         return NULL;
     }
     atomic_add_relaxed(&heap_live_count, 1);
-    heap_self_key = heap_key(heap); /* before anything below may allocate */
+    move_in(heap); /* before anything below may allocate */
     heap_threads_init();
     if (atomic_load_acquire(&exit_key_made) == 2) {
         pthread_setspecific(exit_key, heap);
@@ -161,7 +236,7 @@ heap_thread_exit(void)
         return;
     }
     remote_flush(heap);
-    heap_self_key = 0;
+    move_out(heap);
     heap_thread_over = true;
     if (atomic_sub_relaxed(&heap_live_count, 1) == 0) {
         heap_last_thread_gone();

@@ -53,8 +53,13 @@ void *os_reserve(void *hint, size_t size);
 int os_reserve_at(void *address, size_t size);
 void os_unreserve(void *address, size_t size);
 
+/* Where the calling thread's data is; 0: nowhere yet. Early: needs no thread-local data. */
+uintptr_t os_thread_pointer(void);
+
 /* Makes reserved pages readable and writable; fresh ones read as zero. ENOMEM. */
 int os_commit(void *address, size_t size);
+/* Makes reserved pages readable: they are zero, and no memory is promised for them. ENOMEM. */
+int os_allow_reading(void *address, size_t size);
 
 /* Gives the pages back at once (MADV_DONTNEED, so that RSS tells the truth); they read as zero
  * afterwards. EPERM where a sandbox forbids it: nothing is given back then. */

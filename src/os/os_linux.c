@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Linux behind os.h. System calls used: mmap, munmap, mprotect, madvise, mremap, mincore, futex,
- * getpid, gettid, sched_getaffinity, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), openat/read/close
- * for two files at start, clock_gettime (vdso), write; pthread_create for the one background
- * thread. Thin wrappers: no retry loops, no alignment, no policy; those live in arena/.
+ * getpid, gettid, sched_getaffinity, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), arch_prctl,
+ * openat/read/close for two files at start, clock_gettime (vdso), write; pthread_create for the
+ * one background thread. Thin wrappers: no retry loops, no alignment, no policy; those live in
+ * arena/.
  *
  * All go through raw syscall() where libc's wrapper would be a cancellation point; errno is saved.
  */
 #include "os/os.h"
 
+#ifdef __x86_64__
+#include <asm/prctl.h>
+#endif
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -185,6 +189,19 @@ os_unreserve(void *address, size_t size)
     errno = saved_errno;
 }
 
+uintptr_t
+os_thread_pointer(void)
+{
+#ifdef __x86_64__
+    uintptr_t base = 0;
+
+    syscall(SYS_arch_prctl, ARCH_GET_FS, &base); /* fails where libc could not have set it */
+    return base;
+#else
+    return (uintptr_t)__builtin_thread_pointer();
+#endif
+}
+
 int
 os_commit(void *address, size_t size)
 {
@@ -192,6 +209,18 @@ os_commit(void *address, size_t size)
     int error = injected_fault("commit");
 
     if (error == 0 && mprotect(address, size, PROT_READ | PROT_WRITE) != 0) {
+        error = take_error(saved_errno);
+    }
+    return error;
+}
+
+int
+os_allow_reading(void *address, size_t size)
+{
+    int saved_errno = errno;
+    int error = injected_fault("commit");
+
+    if (error == 0 && mprotect(address, size, PROT_READ) != 0) {
         error = take_error(saved_errno);
     }
     return error;

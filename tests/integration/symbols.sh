@@ -48,5 +48,5 @@ readelf -lW "$TIDE_LIB" | grep -q 'GNU_STACK.* RW ' || complain "executable stac
 ! readelf -rW "$TIDE_LIB" | grep -Eq 'DTPMOD|DTPOFF|TLSDESC' ||
     complain "thread-local data is not initial-exec"
 tls=$(($(readelf -lW "$TIDE_LIB" | awk '$1 == "TLS" { print $6 }') + 0))
-[ "$tls" -le 64 ] || complain "$tls bytes of thread-local data"
+[ "$tls" -le 1536 ] || complain "$tls bytes of thread-local data"
 exit $wrong

@@ -112,23 +112,31 @@ test_only_starts_of_linked_blocks_are_blocks(void **state)
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         const struct size_class *sc = &size_classes[c];
         uint32_t half = sc->capacity / 2;
-        span_t span = {.start = memory,
-                       .reciprocal = sc->reciprocal,
-                       .marks = half * sc->step,
-                       .block_size = sc->size,
-                       .linked = half,
-                       .capacity = sc->capacity};
+        slice_t slice = {
+            .start = memory,
+            .reciprocal = sc->reciprocal,
+            .marks = half * sc->step,
+        };
 
         for (uint32_t i = 0; i < sc->capacity; i++) {
             uintptr_t block = (uintptr_t)memory + (size_t)i * sc->size;
 
-            require_eq(span_has_block_at(&span, (void *)block), i < half);
-            require(!span_has_block_at(&span, (void *)(block + 1)));
-            require(!span_has_block_at(&span, (void *)(block + 8)));
-            require(!span_has_block_at(&span, (void *)(block + sc->size - 1)));
+            require_eq(slice_has_block_at(&slice, (void *)block), i < half);
+            require(!slice_has_block_at(&slice, (void *)(block + 1)));
+            require(!slice_has_block_at(&slice, (void *)(block + 8)));
+            require(!slice_has_block_at(&slice, (void *)(block + sc->size - 1)));
         }
-        require(!span_has_block_at(&span, (void *)((uintptr_t)memory - 16)));
-        require(!span_has_block_at(&span, (void *)((uintptr_t)memory - sc->size)));
+        require(!slice_has_block_at(&slice, (void *)((uintptr_t)memory - 16)));
+        require(!slice_has_block_at(&slice, (void *)((uintptr_t)memory - sc->size)));
+        /* Free asks the record of some slice of ours about any address whatever. */
+        for (uintptr_t far = (uintptr_t)1 << 31; far <= (uintptr_t)1 << 46; far *= 2) {
+            for (uintptr_t at = 0; at <= 8; at++) {
+                uintptr_t away = far / 8 * at + (at % 3) * sc->size;
+
+                require(!slice_has_block_at(&slice, (void *)((uintptr_t)memory + far + away)));
+                require(!slice_has_block_at(&slice, (void *)((uintptr_t)memory - far - away)));
+            }
+        }
     }
 }
 

@@ -161,7 +161,7 @@ unit_now_tick(void)
 static TIDE_UNUSED heap_t *
 unit_owner(const span_t *span)
 {
-    uintptr_t owner = atomic_load_relaxed(&span->owner);
+    uintptr_t owner = span_owner(span);
 
     return OWNER_KEY(owner) == OWNER_NOBODY_KEY
                ? NULL

@@ -94,7 +94,7 @@ audit_each_span(void (*see)(span_t *span, void *arg), void *arg)
 
     require_le(limit, AUDIT_SLICES);
     for (size_t i = 0; i < limit; i++) {
-        span_t *span = atomic_load_relaxed(&space.map[i]);
+        span_t *span = space_span_of((char *)space.base + (i << SLICE_SHIFT));
 
         if (span != NULL && span->kind == SPAN_SMALL && audit_class[span->size_class] &&
             span->start == (char *)space.base + (i << SLICE_SHIFT)) {
@@ -268,7 +268,7 @@ audit_owned(const span_t *span, uint32_t live)
 
     require(owner != NULL && owner != &heap_empty);
     current = owner->classes[c].current == span;
-    require_eq(span->owner, span_owner_word(owner, c, current ? OWNER_CURRENT : OWNER_DIRECT));
+    require_eq(span_owner(span), span_owner_word(owner, c, current ? OWNER_CURRENT : OWNER_DIRECT));
     require_eq((span->flags & SPAN_FLAG_ON_LIST) != 0, !current);
     require_eq(audit_on_list(owner->classes[c].with_room, span), !current);
     require_eq(span->left + span->live_floor, live);
@@ -294,7 +294,13 @@ audit_span(span_t *span, void *arg)
     require_le(span_linked(span), span->capacity);
     require_le(span->capacity, AUDIT_BLOCKS);
     for (uint32_t i = 0; i < span->slice_count; i++) {
+        const slice_t *slice = space_slice_at(span->start + ((size_t)i << SLICE_SHIFT));
+
         require(space_span_of(span->start + ((size_t)i << SLICE_SHIFT)) == span);
+        require(slice->start == span->start);
+        require_eq(slice->owner, span_owner(span));
+        require_eq(slice->reciprocal, sc->reciprocal);
+        require_eq(slice->marks, span_linked(span) * sc->step);
     }
     memset(audit_seen, 0, span->capacity);
     own = audit_chain(span, span->own, &last);
@@ -312,7 +318,7 @@ audit_span(span_t *span, void *arg)
         require_eq(live, span->capacity);
         require_eq(remote, 0);
         require(owner == NULL ||
-                span->owner == span_owner_word(owner, span->size_class, OWNER_LENT));
+                span_owner(span) == span_owner_word(owner, span->size_class, OWNER_LENT));
         require(owner == NULL || owner->classes[span->size_class].current != span);
         require_eq(span->flags & SPAN_FLAG_ON_LIST, 0);
         break;
@@ -404,7 +410,7 @@ audit(const struct held *held, size_t count)
             continue;
         }
         require(span != NULL && span->kind == SPAN_SMALL);
-        require(span_has_block_at(span, held[i].p));
+        require(slice_has_block_at(space_slice_at(span->start), held[i].p));
         require(held_is_whole(&held[i]));
         audit_live[audit_slice(span)]++;
     }

@@ -57,7 +57,7 @@ make_span(unsigned c, struct held *held, uint32_t live)
     uint32_t made = 0;
 
     require(span != NULL);
-    atomic_store_relaxed(&span->owner, OWNER_NOBODY);
+    span_set_owner(span, OWNER_NOBODY);
     while (span_extend(span, &list) > 0) {
         for (block_t *next; list != &list_end; list = next) {
             next = list->next;

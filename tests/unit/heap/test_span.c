@@ -38,7 +38,8 @@ test_a_new_span_is_empty_and_known(void **state)
         require_eq((uintptr_t)span->start % SLICE_BYTES, 0);
         require(space_span_of(span->start) == span);
         require(space_span_of(span->start + ((size_t)sc->slices << SLICE_SHIFT) - 1) == span);
-        require(!span_has_block_at(span, span->start)); /* none was handed out */
+        /* none was handed out */
+        require(!slice_has_block_at(space_slice_at(span->start), span->start));
         start = span->start;
         release(span);
         require(space_span_of(start) == &span_gone);

@@ -113,11 +113,11 @@ test_a_few_blocks_go_home_and_many_are_kept(void **state)
     unit_actor_do(&actor, note_heap, &theirs);
     spans = theirs->counters.spans_new;
     unit_actor_do(&actor, free_some, &some);
-    assert_int_equal(theirs->bins[c].strict, BIN_STRICT);
+    assert_int_equal(theirs->bins[c].open, 0);
     assert_ptr_equal(theirs->bins[c].head, &list_end);
     some = (struct some){held + FOREIGN_KEEP - 1, 11, c};
     unit_actor_do(&actor, free_some, &some);
-    assert_int_equal(theirs->bins[c].strict, 0);
+    assert_int_equal(theirs->bins[c].open, 1);
     assert_int_equal(list_length(theirs->bins[c].head), 10); /* from the next one on */
     audit(held, 200);
     some = (struct some){held + BLOCKS_MAX - 10, 10, c};
@@ -126,7 +126,7 @@ test_a_few_blocks_go_home_and_many_are_kept(void **state)
     assert_int_equal(theirs->counters.spans_new, spans);
     unit_actor_do(&actor, free_some, &some);
     unit_actor_do(&actor, let_go, NULL);
-    assert_int_equal(theirs->bins[c].strict, BIN_STRICT);
+    assert_int_equal(theirs->bins[c].open, 0);
     unit_actor_end(&actor);
     free_blocks(held, 200);
     (void)keeper_trim();
@@ -184,10 +184,10 @@ test_a_heap_that_uses_its_own_spans_is_strict_again(void **state)
     assert_int_equal(unit_actor_start(&actor), 0);
     unit_actor_do(&actor, note_heap, &theirs);
     unit_actor_do(&actor, free_some, &some);
-    assert_int_equal(theirs->bins[c].strict, 0);
+    assert_int_equal(theirs->bins[c].open, 1);
     some.n = 10000;
     unit_actor_do(&actor, take_some, &some);
-    assert_int_equal(theirs->bins[c].strict, BIN_STRICT);
+    assert_int_equal(theirs->bins[c].open, 0);
     unit_actor_do(&actor, free_some, &some);
     audit(held, 200);
     unit_actor_end(&actor);
