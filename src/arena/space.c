@@ -163,7 +163,7 @@ space_init(size_t want_bytes)
 
             if (lay_out(start + slack, meta_size, max_chunks) != 0) {
                 os_unreserve(start, total);
-                return ENOMEM;
+                continue;
             }
             space.reserved_chunks = (total - slack - meta_size) >> CHUNK_SHIFT;
             space.reserved_bytes = meta_size + (space.reserved_chunks << CHUNK_SHIFT);
