@@ -34,17 +34,27 @@ transfer_put(unsigned size_class, block_t *chain)
     return room;
 }
 
+/* The chain given last, or NULL. lock(t) */
+static block_t *
+take_locked(struct transfer *t)
+{
+    if (t->count == 0) {
+        return NULL;
+    }
+    atomic_store_relaxed(&t->count, t->count - 1);
+    atomic_store_relaxed(&t->full, 0);
+    return t->chains[t->count];
+}
+
 block_t *
 transfer_take(unsigned size_class)
 {
     struct transfer *t = &transfers[size_class];
-    block_t *chain = NULL;
+    block_t *chain;
 
     lock_acquire(&t->lock);
-    if (t->count > 0) {
-        atomic_store_relaxed(&t->count, t->count - 1);
-        atomic_store_relaxed(&t->full, 0);
-        chain = t->chains[t->count];
+    chain = take_locked(t);
+    if (chain != NULL) {
         t->tick = atomic_load_relaxed(&arena_tick);
     }
     lock_release(&t->lock);
@@ -61,10 +71,8 @@ take_old(unsigned size_class, uint32_t before_tick)
         return NULL;
     }
     lock_acquire(&t->lock);
-    if (t->count > 0 && (int32_t)(t->tick - before_tick) < 0) {
-        atomic_store_relaxed(&t->count, t->count - 1);
-        atomic_store_relaxed(&t->full, 0);
-        chain = t->chains[t->count];
+    if ((int32_t)(t->tick - before_tick) < 0) {
+        chain = take_locked(t);
     }
     lock_release(&t->lock);
     return chain;
