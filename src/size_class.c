@@ -72,8 +72,8 @@ size_class_init(void)
         unsigned slices = choose_slices(size);
 
         sc->size = size;
-        sc->reciprocal = UINT64_MAX / size + 1 + ((UINT64_MAX % size) == size - 1);
-        sc->step = sc->reciprocal * size; /* modulo 2^64 */
+        sc->reciprocal = (UINT64_MAX / size + 1) | 1; /* odd: no bit of the offset is lost */
+        sc->step = sc->reciprocal * size;             /* modulo 2^64 */
         sc->slices = (uint16_t)slices;
         sc->capacity = (slices << SLICE_SHIFT) / size;
         sc->bin_limit = (uint8_t)max_zu(min_zu(BIN_LIMIT_BYTES / size, BIN_LIMIT_BLOCKS), 4);

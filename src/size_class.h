@@ -54,10 +54,12 @@ size_class_of(size_t size)
 }
 
 /* A number that is step × index for an offset where a block starts, and greater than that of any
- * block of the span for every other: reciprocal is floor(2^64 / size) + 1, so a whole block adds
- * step = reciprocal × size - 2^64, at most size, and each byte beyond one adds the reciprocal
- * (after Lemire, Kaser and Kurz, "Faster remainder by direct computation", doi:10.1002/spe.2689,
- * who ask for divisibility only). One compare then tells a block's start from everything else. */
+ * block of the span for every other: reciprocal is the first odd number above 2^64 / size, so a
+ * whole block adds step = reciprocal × size - 2^64, at most 2 × size, and each byte beyond one adds
+ * the reciprocal (after Lemire, Kaser and Kurz, "Faster remainder by direct computation",
+ * doi:10.1002/spe.2689, who ask for divisibility only). One compare then tells a block's start from
+ * every other address: 47 bits of them are too few for the mark to come round, and a bit set
+ * beyond, being multiplied by an odd number, stays. */
 TIDE_HOT uint64_t
 block_mark(uint64_t offset, uint64_t reciprocal)
 {

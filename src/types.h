@@ -3,7 +3,7 @@
  * Read me first. The words, the structures and who may touch which field.
  *
  *   os page  4 KiB, the kernel's unit
- *   slice    32 KiB, the unit of metadata look-up: one pointer in the slice map each
+ *   slice    32 KiB, the unit of metadata look-up: one record of 64 bytes each
  *   chunk    2 MiB = 64 slices, aligned to itself: the unit of growth, huge pages, page-out
  *   span     a run of slices that serves one size class, or one large block
  *   block    what the user gets
@@ -48,7 +48,6 @@ typedef struct block {
 
 extern TIDE_HIDDEN block_t list_end; /* const: both words 0 */
 
-/* A free list and a countdown. 16 bytes: the hot free path touches exactly this. */
 typedef struct heap heap_t;
 
 /*
@@ -74,7 +73,7 @@ typedef struct heap heap_t;
 /* The blocks a heap hands out next for one class: the last ones freed, and what refills brought. */
 typedef struct bin {
     block_t *head; /* owner: never NULL; list_end when empty */
-    int32_t left;  /* owner: how many more blocks it takes */
+    int32_t left;  /* owner: how many more blocks it takes; see BIN_ASKS */
     uint32_t open; /* owner: full, it passes its blocks on to other threads; see heap/transfer.h */
 } bin_t;
 
@@ -91,10 +90,13 @@ typedef struct heap_front {
 TIDE_STATIC_ASSERT(BIN_OFFSET(TIDE_CLASS_COUNT) <= OWNER_BIN_MASK, "an owner word holds it");
 
 /* The bins take blocks of the heap's own spans that are not direct; or those of all spans: the
- * heap has an open bin, frees many blocks of other heaps' spans, and asking would be a coin toss
- * whose misprediction stops the loads of the next blocks. */
+ * heap has an open bin, frees many blocks of other heaps' spans of the class, and asking would be a
+ * coin toss whose misprediction stops the loads of the next blocks. */
 #define FRONT_TAKES_OWN (~(uintptr_t)0xf)
 #define FRONT_TAKES_ALL OWNER_BIN_MASK
+/* While it takes all, the room of its bins that are not open counts from here, below zero: free
+ * then asks whose the block is. */
+#define BIN_ASKS (-(int32_t)(1 << 30))
 
 typedef struct span span_t;
 
@@ -174,7 +176,7 @@ struct span {
     uint8_t zero;        /* const: the fresh tail reads as zero */
     uint8_t flags;       /* owner or pool: enum span_flags */
 };
-TIDE_STATIC_ASSERT(sizeof(span_t) == 2 * TIDE_CACHE_LINE, "one line for free, one for the rest");
+TIDE_STATIC_ASSERT(sizeof(span_t) == 2 * TIDE_CACHE_LINE, "one line for the owner, one for others");
 
 enum span_flags {
     SPAN_FLAG_HOLES = 1,   /* some free os pages of it were given back */

@@ -162,8 +162,8 @@ stats_collect(struct tide_stats *out)
         pool_counts(c, &out->classes[c].spans_pooled, &live);
         out->spans_pooled += out->classes[c].spans_pooled;
     }
-    out->resident_bytes = os_resident_range(chunk_address(0), space.frontier << CHUNK_SHIFT) +
-                          os_resident_range((char *)space.slices, meta_span_bytes());
+    out->resident_bytes =
+        os_resident_range(chunk_address(0), space.frontier << CHUNK_SHIFT) + meta_resident();
     out->keeper_running = keeper_is_running();
     out->keeper_passes = atomic_load_relaxed(&k->passes);
     out->advice_advised = atomic_load_relaxed(&k->advised);

@@ -31,8 +31,11 @@ extern span_t span_gone; /* const: stands for slices whose span was released */
 TIDE_HOT slice_t *
 space_slice_at(const void *p)
 {
-    uintptr_t at = (uintptr_t)p >> (SLICE_SHIFT - SLICE_RECORD_SHIFT) & space.slice_mask;
+    uintptr_t at =
+        (uintptr_t)p >> (SLICE_SHIFT - SLICE_RECORD_SHIFT) &
+        atomic_load_hot_acquire(&space.slice_mask); /* with lay_out, which sets it last */
 
+    TIDE_OPAQUE(at);
     return (slice_t *)(void *)((char *)space.slices + at);
 }
 
@@ -80,6 +83,7 @@ void *meta_alloc(size_t size);
 void *meta_alloc_aligned(size_t size, size_t align);
 size_t meta_bytes(void);      /* of accessible metadata */
 size_t meta_span_bytes(void); /* of the reservation before chunk 0 */
+size_t meta_resident(void);   /* of accessible metadata, now */
 
 /* Span records: type-stable; `remote` keeps SPAN_OWNED with no chain. */
 span_t *span_record_alloc(void);

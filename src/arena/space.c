@@ -5,9 +5,9 @@
  * part stays one mapping: page faults and purges then only take the per-mapping lock, and
  * mlockall has nothing to populate but what is in use.
  *
- * Slice records are found by address bits, so that free neither subtracts nor compares: slice 0 has
- * its record anywhere among them, and behind the last one it goes on with the first. All of them
- * can be read (zero pages: free looks there for whatever it is given).
+ * But slice records are found by address bits, so that free neither subtracts nor compares: slice 0
+ * has its record anywhere among them, and behind the last one it goes on with the first. What is
+ * not in use of them is zeros that can be read: free looks there for whatever it is given.
  *
  * Refuses to know: what a slice or chunk is used for, when to grow, when to purge.
  * Locks: lock(arena) for the frontier, lock(meta) for metadata; both short, no calls out.
@@ -42,6 +42,7 @@ struct region {
     char *start;
     size_t committed; /* bytes */
     size_t limit;     /* bytes */
+    bool shown;       /* the rest of it can be read: zeros */
 };
 
 static struct region slices_region;  /* from slice 0's record to the last one */
@@ -63,7 +64,8 @@ region_require(struct region *region, size_t bytes, size_t step)
     if (bytes > region->limit) {
         return ENOMEM;
     }
-    error = os_commit(region->start + region->committed, want - region->committed);
+    error = (region->shown ? os_commit_shown : os_commit)(region->start + region->committed,
+                                                          want - region->committed);
     if (error == 0) {
         region->committed = want;
     }
@@ -74,7 +76,7 @@ region_require(struct region *region, size_t bytes, size_t step)
 static size_t
 slice_records_for(size_t chunks)
 {
-    return CHUNK_SLICES << (chunks <= 1 ? 0 : log2_floor(chunks - 1) + 1);
+    return (size_t)CHUNK_SLICES << (chunks <= 1 ? 0 : log2_floor(chunks - 1) + 1);
 }
 
 static size_t
@@ -107,25 +109,22 @@ lay_out(char *start, size_t meta_size, size_t max_chunks)
     size_t slices_size = slice_records_for(max_chunks) * sizeof(slice_t);
     size_t chunks_size = align_up(max_chunks * sizeof(chunk_t), OS_PAGE);
     char *first; /* slice 0's record: at a page, since a chunk's records are one */
-    int error = os_allow_reading(start, slices_size);
+    int error = os_show_zeros(start, slices_size);
 
     if (error != 0) {
         return error;
     }
-    if (os_has(OS_FEATURE_THP)) { /* mlockall populates what can be read: by huge zero pages */
-        os_advise_huge(start, slices_size, true);
-    }
-    chunk_region = (struct region){start + slices_size, 0, chunks_size};
+    chunk_region = (struct region){start + slices_size, 0, chunks_size, false};
     meta_region = (struct region){start + slices_size + chunks_size, 0,
-                                  meta_size - slices_size - chunks_size};
+                                  meta_size - slices_size - chunks_size, false};
     space.base = (uintptr_t)start + meta_size;
     space.chunks = (chunk_t *)(void *)chunk_region.start;
     space.max_chunks = max_chunks;
-    space.slices = (slice_t *)(void *)start; /* before the mask: see space_slice_at */
+    space.slices = (slice_t *)(void *)start; /* before the mask: space_slice_at reads it last */
     atomic_store_release(&space.slice_mask, slices_size - sizeof(slice_t));
     first = (char *)space_slice_at((void *)space.base);
-    slices_region = (struct region){first, 0, slices_size - (size_t)(first - start)};
-    wrapped_region = (struct region){start, 0, (size_t)(first - start)};
+    slices_region = (struct region){first, 0, slices_size - (size_t)(first - start), true};
+    wrapped_region = (struct region){start, 0, (size_t)(first - start), true};
     return 0;
 }
 
@@ -209,27 +208,15 @@ commit_chunks_locked(size_t first, size_t count, enum chunk_kind kind)
     return error;
 }
 
-static int
-records_require(struct region *region, size_t bytes)
-{
-    size_t before = region->committed;
-    int error = region_require(region, bytes, SLICES_STEP);
-
-    if (region->committed > before && os_has(OS_FEATURE_THP)) { /* huge ones only where zero */
-        os_advise_huge(region->start + before, region->committed - before, false);
-    }
-    return error;
-}
-
 /* Records of the first `count` slices can be written to. */
 static int
 slices_require(size_t count)
 {
     size_t bytes = count * sizeof(slice_t);
-    int error = records_require(&slices_region, min_zu(bytes, slices_region.limit));
+    int error = region_require(&slices_region, min_zu(bytes, slices_region.limit), SLICES_STEP);
 
     if (error == 0 && bytes > slices_region.limit) {
-        error = records_require(&wrapped_region, bytes - slices_region.limit);
+        error = region_require(&wrapped_region, bytes - slices_region.limit, SLICES_STEP);
     }
     return error;
 }
@@ -299,6 +286,15 @@ size_t
 meta_bytes(void)
 {
     return meta_used + slices_region.committed + wrapped_region.committed + chunk_region.committed;
+}
+
+size_t
+meta_resident(void)
+{
+    return os_resident_range(slices_region.start, slices_region.committed) +
+           os_resident_range(wrapped_region.start, wrapped_region.committed) +
+           os_resident_range(chunk_region.start, chunk_region.committed) +
+           os_resident_range(meta_region.start, meta_region.committed);
 }
 
 size_t

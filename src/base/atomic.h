@@ -31,6 +31,13 @@
 #define atomic_load_hot(p) (*(p))
 #endif
 
+/* The same for what has to be read before what comes after it in the source. */
+#if defined(__x86_64__) || defined(__i386__)
+#define atomic_load_hot_acquire(p) atomic_load_hot(p)
+#else
+#define atomic_load_hot_acquire(p) atomic_load_acquire(p)
+#endif
+
 /* Compare-and-swap, strong; *expected is refreshed on failure (relaxed). */
 #define atomic_cas_acquire(p, expected, v)                                                         \
     __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)

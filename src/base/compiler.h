@@ -32,8 +32,27 @@
 
 /* Where the compiler can address thread-local data by the segment register: an access to a field
  * of a structure then costs no instruction but the one that finds the structure's offset. */
-#if defined(__x86_64__) && defined(__LP64__) && defined(__SEG_FS) && !defined(TIDE_SANITIZED)
+#if defined(__x86_64__) && defined(__LP64__) && defined(__SEG_FS) && !defined(TIDE_SANITIZED) &&   \
+    !defined(__clang__) /* which loses the segment in inline assembly (LLVM issue 187893) */
 #define TIDE_SEG __seg_fs
+#endif
+
+/* Code that runs before there are thread-local data, the stack protector's among them. */
+#define TIDE_EARLY __attribute__((no_stack_protector))
+/* Stays although nothing that the compiler or the linker sees refers to it. */
+#if defined(__has_attribute)
+#if __has_attribute(retain)
+#define TIDE_KEPT __attribute__((used, retain))
+#endif
+#endif
+#ifndef TIDE_KEPT
+#define TIDE_KEPT __attribute__((used))
+#endif
+/* On a definition that inline assembly names, for link-time optimisation. */
+#ifdef __clang__
+#define TIDE_NAMED __attribute__((used))
+#else
+#define TIDE_NAMED __attribute__((used, externally_visible))
 #endif
 
 /* The attributes of an alias's target, where the compiler can copy them. */

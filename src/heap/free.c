@@ -230,12 +230,29 @@ route_list(heap_t *heap, block_t *list)
     }
 }
 
-/* Whose blocks a bin holds is the whole front's setting: asked by free with one mask. */
-static void
-set_takes(const heap_t *heap)
+void
+heap_bin_set_room(heap_t *heap, unsigned size_class, uint32_t blocks)
 {
+    bin_t *bin = &heap->bins[size_class];
+    bool asks = heap->open_bins > 0 && !bin->open;
+
+    bin->left = (int32_t)blocks + (asks ? BIN_ASKS : 0);
+}
+
+/* The first bin was opened, or the last one closed: the front takes all blocks or not, and the
+ * other bins begin to ask or need not any more. */
+static void
+set_takes(heap_t *heap, const bin_t *bin)
+{
+    bool all = heap->open_bins > 0;
+
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        if (&heap->bins[c] != bin) {
+            heap->bins[c].left += all ? BIN_ASKS : -BIN_ASKS;
+        }
+    }
     if (heap == heap_self()) {
-        front_self()->takes = heap->open_bins > 0 ? FRONT_TAKES_ALL : FRONT_TAKES_OWN;
+        front_self()->takes = all ? FRONT_TAKES_ALL : FRONT_TAKES_OWN;
     }
 }
 
@@ -243,11 +260,13 @@ static void
 bin_be_open(heap_t *heap, unsigned size_class)
 {
     bin_t *bin = &heap->bins[size_class];
+    int32_t left = bin->left - (heap->open_bins > 0 ? BIN_ASKS : 0);
 
     bin->open = 1;
-    bin->left = (int32_t)min_zu((size_t)bin->left, transfer_chain_blocks(size_class));
-    heap->open_bins++;
-    set_takes(heap);
+    bin->left = (int32_t)min_zu((size_t)left, transfer_chain_blocks(size_class));
+    if (++heap->open_bins == 1) {
+        set_takes(heap, bin);
+    }
 }
 
 void
@@ -256,10 +275,33 @@ heap_bin_be_strict(heap_t *heap, unsigned size_class)
     bin_t *bin = &heap->bins[size_class];
 
     heap->classes[size_class].foreign = 0;
-    if (bin->open) {
-        bin->open = 0;
-        heap->open_bins--;
-        set_takes(heap);
+    if (!bin->open) {
+        return;
+    }
+    bin->open = 0;
+    if (--heap->open_bins == 0) {
+        set_takes(heap, bin);
+    } else {
+        bin->left += BIN_ASKS;
+    }
+}
+
+void
+heap_free_asked(void *p, size_t at)
+{
+    block_t *block = p;
+    slice_t *slice = space_slice_at(p);
+    uintptr_t strange = atomic_load_relaxed(&slice->owner) ^ front_self()->key;
+    bin_t *bin = &heap_self()->bins[at / sizeof(bin_t) - 1];
+    uintptr_t sum;
+
+    if ((strange & (OWNER_KEY(UINTPTR_MAX) | OWNER_DIRECT)) != 0 || bin->left < BIN_ASKS) {
+        bin->left++; /* it is not taken after all */
+        heap_free_direct(block, slice);
+    } else if (heap_free_check(block, slice, &sum)) {
+        block->next = bin->head;
+        block->guard = (uintptr_t)bin->head + sum;
+        bin->head = block;
     }
 }
 
@@ -310,9 +352,9 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
     block_t *aside = hc->aside;
 
     bin->head = &list_end;
-    bin->left = size_classes[size_class].bin_limit;
     hc->aside = NULL;
     heap_bin_be_strict(heap, size_class);
+    heap_bin_set_room(heap, size_class, size_classes[size_class].bin_limit);
     if (span != NULL) {
         hc->current = NULL;
         with_room_add(heap, span);

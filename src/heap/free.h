@@ -4,6 +4,7 @@
  *   heap_free       address → slice → mine, room in the bin, sound → push   nearly always
  *     heap_free_direct   to the span's own list: it has room, or the bin is full
  *     heap_free_slow     another thread's span, nobody's, lent, a large block, not ours at all
+ *     heap_free_asked    the front takes all blocks, the bin does not
  *     heap_free_pass_on  the bin is full and passes blocks on to other threads
  *     heap_free_misplaced, heap_free_twice
  *     heap_free_look     the span's countdown ran out: it is (nearly) empty
@@ -75,6 +76,10 @@ heap_free(void *p)
     }
     if (unlikely(!bin_take_room(front_bin(front, at)))) {
         TIDE_OPAQUE(at);
+        if (front_bin(front, at)->left < -1) {
+            heap_free_asked(block, at);
+            return;
+        }
         front_bin(front, at)->left = 0;
         if (front_bin(front, at)->open) {
             heap_free_pass_on(block, at / sizeof(bin_t) - 1);

@@ -198,6 +198,10 @@ void heap_let_go_with_room(heap_t *heap, uint32_t keep);
 void heap_with_room_remove(heap_t *heap, span_t *span);
 /* The bin, an open one, is full: it is laid aside or passed on, then the block is freed. */
 void heap_free_pass_on(void *p, size_t size_class);
+/* The bin at the offset is not open in a front that takes all blocks: it takes this one or not. */
+void heap_free_asked(void *p, size_t at);
+/* How many more blocks the bin takes. */
+void heap_bin_set_room(heap_t *heap, unsigned size_class, uint32_t blocks);
 /* The bin takes no blocks of other heaps' spans any more. */
 void heap_bin_be_strict(heap_t *heap, unsigned size_class);
 /* All blocks of the bin, and the current span, go back. */

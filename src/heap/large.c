@@ -66,7 +66,7 @@ large_alloc_kept(heap_t *heap, size_t size)
     return span->start;
 }
 
-/* Keeps a freed block; the slice map goes on naming it, so that a double free is told. */
+/* Keeps a freed block; its slices go on naming it, so that a double free is told. */
 static bool
 cache_keep(heap_t *heap, span_t *span)
 {

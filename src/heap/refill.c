@@ -139,7 +139,7 @@ take_chain(heap_t *heap, unsigned c)
         return false;
     }
     heap->bins[c].head = chain;
-    heap->bins[c].left = 0;
+    heap_bin_set_room(heap, c, 0);
     return true;
 }
 
@@ -156,7 +156,7 @@ refill(heap_t *heap, unsigned c)
     if (bin->open && --heap->classes[c].foreign == 0) {
         heap_bin_be_strict(heap, c);
     }
-    bin->left = size_classes[c].bin_limit;
+    heap_bin_set_room(heap, c, size_classes[c].bin_limit);
     do {
         while (span != NULL) {
             if (refill_from(span, bin)) {
@@ -226,6 +226,9 @@ heap_alloc_slow(size_t size)
 {
     heap_t *heap = heap_self();
 
+    if (size == 0) { /* `none` never has a block; size 1 has */
+        return heap_alloc(1);
+    }
     if (size > TIDE_SMALL_MAX) {
         void *p = large_alloc_kept(heap, size); /* the empty heap keeps none */
 

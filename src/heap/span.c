@@ -177,7 +177,7 @@ span_slices_alloc(size_t count, size_t align, enum slices_want want)
     return slices;
 }
 
-/* A record with slices from the arena, in the slice map; NULL without memory. */
+/* A record with slices from the arena, which name it; NULL without memory. */
 static span_t *
 span_from_arena(heap_t *heap, unsigned size_class)
 {
@@ -211,7 +211,7 @@ span_new_small(heap_t *heap, unsigned size_class)
 {
     const struct size_class *sc = &size_classes[size_class];
     span_t *span = sc->slices == 1 ? spare_take(heap) : NULL;
-    bool known = span != NULL; /* the slice map names it already */
+    bool known = span != NULL; /* its slices name it already */
 
     if (span == NULL) {
         span = span_from_arena(heap, size_class);

@@ -30,7 +30,7 @@ heap_t heap_empty = {
     .resting_bins = {[0 ... TIDE_CLASS_COUNT - 1] = NO_BLOCKS},
 };
 /* What every thread begins with. */
-TIDE_TLS heap_front_t heap_front = {
+TIDE_NAMED TIDE_TLS heap_front_t heap_front = {
     .takes = FRONT_TAKES_OWN,
     .none = NO_BLOCKS,
     .bins = {[0 ... TIDE_CLASS_COUNT - 1] = NO_BLOCKS},
@@ -38,7 +38,7 @@ TIDE_TLS heap_front_t heap_front = {
 };
 TIDE_TLS bool heap_thread_over;
 
-#ifdef TIDE_SEG
+#ifndef TIDE_SANITIZED
 /*
  * ld.so runs the resolvers of the program's indirect functions before it copies the image of
  * thread-local data, and they may allocate. One of our own runs when this library is relocated,
@@ -50,27 +50,25 @@ front_is_ready(void)
 {
 }
 
-static void (*resolve_front(void))(void)
+TIDE_UNUSED static TIDE_EARLY void (*resolve_front(void))(void)
 {
-    front_t *front = front_self();
-
     if (os_thread_pointer() == 0) { /* a static program: there are no thread-local data yet */
         return front_is_ready;
     }
-    front->none.head = &list_end;
+    heap_front.none.head = &list_end;
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        front->bins[c].head = &list_end;
+        heap_front.bins[c].head = &list_end;
     }
     for (unsigned i = 0; i < TIDE_FRONT_LOOKUP_LEN; i++) {
-        front->lookup[i] = size_class_lookup[i];
+        heap_front.lookup[i] = size_class_lookup[i];
     }
-    front->takes = FRONT_TAKES_OWN;
+    heap_front.takes = FRONT_TAKES_OWN;
     return front_is_ready;
 }
 
 static void make_front(void) __attribute__((ifunc("resolve_front")));
 /* What makes ld.so ask. */
-__attribute__((used)) static void (*const front_maker)(void) = make_front;
+TIDE_KEPT static void (*const front_maker)(void) = make_front;
 #endif
 uint32_t heap_trim_epoch;
 uint32_t heap_live_count;

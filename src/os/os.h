@@ -25,6 +25,7 @@ enum os_feature {
     OS_FEATURE_THP_ALWAYS = 1u << 4,       /* ... and `always`: one touched byte may cost 2 MiB */
     OS_FEATURE_DONTNEED = 1u << 5,         /* madvise(MADV_DONTNEED) is permitted */
     OS_FEATURE_VMA_NAMES = 1u << 6,        /* 5.17 with CONFIG_ANON_VMA_NAME */
+    OS_FEATURE_HUGE_ZERO = 1u << 8,        /* a read of huge pages never written costs none */
     OS_FEATURE_THREADS = 1u << 7,          /* a background thread could be started (or not tried) */
 };
 
@@ -58,8 +59,11 @@ uintptr_t os_thread_pointer(void);
 
 /* Makes reserved pages readable and writable; fresh ones read as zero. ENOMEM. */
 int os_commit(void *address, size_t size);
-/* Makes reserved pages readable: they are zero, and no memory is promised for them. ENOMEM. */
-int os_allow_reading(void *address, size_t size);
+/* Makes reserved pages readable: zeros that cost no memory, are in no core dump, and that mlockall
+ * need not populate one by one where the kernel has a huge page of them. ENOMEM. */
+int os_show_zeros(void *address, size_t size);
+/* os_commit for a part of those. */
+int os_commit_shown(void *address, size_t size);
 
 /* Gives the pages back at once (MADV_DONTNEED, so that RSS tells the truth); they read as zero
  * afterwards. EPERM where a sandbox forbids it: nothing is given back then. */

@@ -2,7 +2,7 @@
 /*
  * Linux behind os.h. System calls used: mmap, munmap, mprotect, madvise, mremap, mincore, futex,
  * getpid, gettid, sched_getaffinity, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), arch_prctl,
- * openat/read/close for two files at start, clock_gettime (vdso), write; pthread_create for the
+ * openat/read/close for three files at start, clock_gettime (vdso), write; pthread_create for the
  * one background thread. Thin wrappers: no retry loops, no alignment, no policy; those live in
  * arena/.
  *
@@ -107,6 +107,10 @@ detect_huge_pages(void)
     if (strstr(text, "[always]") != NULL) {
         os_info.features |= OS_FEATURE_THP_ALWAYS;
     }
+    if (read_file("/sys/kernel/mm/transparent_hugepage/use_zero_page", text, sizeof text) > 0 &&
+        text[0] == '1') {
+        os_info.features |= OS_FEATURE_HUGE_ZERO;
+    }
 }
 
 static uint32_t
@@ -189,14 +193,19 @@ os_unreserve(void *address, size_t size)
     errno = saved_errno;
 }
 
-uintptr_t
+TIDE_EARLY uintptr_t
 os_thread_pointer(void)
 {
 #ifdef __x86_64__
     uintptr_t base = 0;
+    long result = SYS_arch_prctl;
 
-    syscall(SYS_arch_prctl, ARCH_GET_FS, &base); /* fails where libc could not have set it */
-    return base;
+    /* Not by libc's syscall, which may be another library's. */
+    __asm__ volatile("syscall"
+                     : "+a"(result)
+                     : "D"(ARCH_GET_FS), "S"(&base)
+                     : "rcx", "r11", "memory");
+    return result == 0 ? base : 0;
 #else
     return (uintptr_t)__builtin_thread_pointer();
 #endif
@@ -209,18 +218,6 @@ os_commit(void *address, size_t size)
     int error = injected_fault("commit");
 
     if (error == 0 && mprotect(address, size, PROT_READ | PROT_WRITE) != 0) {
-        error = take_error(saved_errno);
-    }
-    return error;
-}
-
-int
-os_allow_reading(void *address, size_t size)
-{
-    int saved_errno = errno;
-    int error = injected_fault("commit");
-
-    if (error == 0 && mprotect(address, size, PROT_READ) != 0) {
         error = take_error(saved_errno);
     }
     return error;
@@ -249,6 +246,34 @@ os_purge(void *address, size_t size)
     error = advise(address, size, MADV_DONTNEED, "purge");
     if (error == EPERM || error == ENOSYS || error == EACCES) {
         drop_feature(OS_FEATURE_DONTNEED);
+    }
+    return error;
+}
+
+int
+os_show_zeros(void *address, size_t size)
+{
+    int saved_errno = errno;
+    int error = injected_fault("commit");
+
+    if (error == 0 && mprotect(address, size, PROT_READ) != 0) {
+        error = take_error(saved_errno);
+    }
+    if (error == 0) { /* refused: no harm */
+        (void)advise(address, size, MADV_DONTDUMP, "dump");
+        (void)os_advise_huge(address, size, os_has(OS_FEATURE_HUGE_ZERO));
+    }
+    return error;
+}
+
+int
+os_commit_shown(void *address, size_t size)
+{
+    int error = os_commit(address, size);
+
+    if (error == 0) {
+        (void)advise(address, size, MADV_DODUMP, "dump");
+        (void)os_advise_huge(address, size, false);
     }
     return error;
 }

@@ -84,7 +84,7 @@ test_marks_tell_every_block_from_every_other_byte(void **state)
         size_t index = 0;
 
         require_ge(sc->step, 1);
-        require_le(sc->step, sc->size);
+        require_le(sc->step, 2 * sc->size);
         for (size_t offset = 0; offset < bytes; offset++) {
             uint64_t mark = block_mark(offset, sc->reciprocal);
 
@@ -136,6 +136,11 @@ test_only_starts_of_linked_blocks_are_blocks(void **state)
                 require(!slice_has_block_at(&slice, (void *)((uintptr_t)memory + far + away)));
                 require(!slice_has_block_at(&slice, (void *)((uintptr_t)memory - far - away)));
             }
+        }
+        for (uintptr_t tag = 1; tag < (uintptr_t)1 << 17; tag++) { /* bits no address has */
+            uintptr_t block = (uintptr_t)memory + (size_t)(tag % (half + 1)) * sc->size;
+
+            require(!slice_has_block_at(&slice, (void *)(block ^ tag << 47)));
         }
     }
 }
