@@ -62,10 +62,9 @@ typedef struct heap heap_t;
 #define OWNER_KEY(owner) ((owner) & ~(HEAP_ALIGN - 1))
 #define OWNER_BIN_MASK ((uintptr_t)0x7f0)
 #define OWNER_BIN(owner) ((owner)&OWNER_BIN_MASK)
-/* Which of its heap's spans it is; one of the three. */
-#define OWNER_DIRECT ((uintptr_t)0x800) /* with room: frees go to its own list, not to the bin */
-#define OWNER_CURRENT ((uintptr_t)4)    /* allocated from: to the bin while that has room */
-#define OWNER_LENT ((uintptr_t)2)       /* used up: likewise; another thread may own it by now */
+/* Frees go to the span's own list, not to the bin: it has room. Without it the span is used up, and
+ * lent: another thread may own it by now; or it is the one that its heap allocates from. */
+#define OWNER_DIRECT ((uintptr_t)0x800)
 #define OWNER_NOBODY_KEY ((uintptr_t)0 - HEAP_ALIGN)
 /* Nobody's, and no class's either: large, cold, or no span at all. Bin 0 never has room. */
 #define OWNER_NOBODY OWNER_NOBODY_KEY
@@ -73,7 +72,7 @@ typedef struct heap heap_t;
 /* The blocks a heap hands out next for one class: the last ones freed, and what refills brought. */
 typedef struct bin {
     block_t *head; /* owner: never NULL; list_end when empty */
-    int32_t left;  /* owner: how many more blocks it takes; see BIN_ASKS */
+    int32_t left;  /* owner: how many more blocks it takes */
     uint32_t open; /* owner: full, it passes its blocks on to other threads; see heap/transfer.h */
 } bin_t;
 
@@ -82,21 +81,19 @@ typedef struct heap_front {
     bin_t none;                   /* that of 0 bytes, and of no class: empty, and without room */
     bin_t bins[TIDE_CLASS_COUNT]; /* owner: */
     uintptr_t key;                /* owner: the heap's key; 0: the empty heap */
-    uintptr_t takes; /* owner: the bits of owner ^ key that must be a bin's offset; see below */
+    uintptr_t reach;              /* owner: owner ^ key of what bins take: one of the following */
     uint8_t lookup[TIDE_FRONT_LOOKUP_LEN]; /* const: TIDE_FRONT_LOOKUP */
 } heap_front_t;
 /* Where a class's bin is in the front: 8 times its entry in the look-up table. */
 #define BIN_OFFSET(size_class) (((size_t)(size_class) + 1) * sizeof(bin_t))
 TIDE_STATIC_ASSERT(BIN_OFFSET(TIDE_CLASS_COUNT) <= OWNER_BIN_MASK, "an owner word holds it");
 
-/* The bins take blocks of the heap's own spans that are not direct; or those of all spans: the
- * heap has an open bin, frees many blocks of other heaps' spans of the class, and asking would be a
- * coin toss whose misprediction stops the loads of the next blocks. */
-#define FRONT_TAKES_OWN (~(uintptr_t)0xf)
-#define FRONT_TAKES_ALL OWNER_BIN_MASK
-/* While it takes all, the room of its bins that are not open counts from here, below zero: free
- * then asks whose the block is. */
-#define BIN_ASKS (-(int32_t)(1 << 30))
+/* Bins take blocks of the heap's own spans that are not direct. */
+#define FRONT_STRICT OWNER_BIN_MASK
+/* There is an open bin, which takes those of all spans: heap_free_open sees to it. The heap frees
+ * many blocks of other heaps' spans of the class; to ask would be a coin toss, whose misprediction
+ * stops the loads of the next blocks. */
+#define FRONT_OPEN ((uintptr_t)0)
 
 typedef struct span span_t;
 

@@ -42,6 +42,7 @@ heap_try_pop(size_t size)
     }
     TIDE_OPAQUE(at); /* or the sum with front would cost an instruction */
     front_bin(front, 8 * at)->head = next;
+    __builtin_prefetch(next); /* to read: list_end is everybody's */
     TIDE_OPAQUE(at);
     front_bin(front, 8 * at)->left++;
     block->guard = 0;

@@ -198,7 +198,10 @@ route(heap_t *heap, block_t *block)
         remote_free(heap, span, block);
         return;
     }
-    if ((owner & OWNER_LENT) != 0) {
+    if (heap->classes[span->size_class].current == span) {
+        /* The bin is full: it need not be asked again before a refill. */
+        span_set_owner(span, span_owner_word(heap, span->size_class, OWNER_DIRECT));
+    } else if ((owner & OWNER_DIRECT) == 0) {
         uint64_t full = (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT;
 
         /* Lent: ours again unless another thread is faster. */
@@ -230,29 +233,12 @@ route_list(heap_t *heap, block_t *list)
     }
 }
 
-void
-heap_bin_set_room(heap_t *heap, unsigned size_class, uint32_t blocks)
-{
-    bin_t *bin = &heap->bins[size_class];
-    bool asks = heap->open_bins > 0 && !bin->open;
-
-    bin->left = (int32_t)blocks + (asks ? BIN_ASKS : 0);
-}
-
-/* The first bin was opened, or the last one closed: the front takes all blocks or not, and the
- * other bins begin to ask or need not any more. */
 static void
-set_takes(heap_t *heap, const bin_t *bin)
+count_open_bins(heap_t *heap, uint32_t more)
 {
-    bool all = heap->open_bins > 0;
-
-    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        if (&heap->bins[c] != bin) {
-            heap->bins[c].left += all ? BIN_ASKS : -BIN_ASKS;
-        }
-    }
+    heap->open_bins += more;
     if (heap == heap_self()) {
-        front_self()->takes = all ? FRONT_TAKES_ALL : FRONT_TAKES_OWN;
+        front_self()->reach = heap->open_bins > 0 ? FRONT_OPEN : FRONT_STRICT;
     }
 }
 
@@ -260,12 +246,11 @@ static void
 bin_be_open(heap_t *heap, unsigned size_class)
 {
     bin_t *bin = &heap->bins[size_class];
-    int32_t left = bin->left - (heap->open_bins > 0 ? BIN_ASKS : 0);
 
-    bin->open = 1;
-    bin->left = (int32_t)min_zu((size_t)left, transfer_chain_blocks(size_class));
-    if (++heap->open_bins == 1) {
-        set_takes(heap, bin);
+    if (!bin->open) {
+        bin->open = 1;
+        bin->left = (int32_t)min_zu((size_t)bin->left, transfer_chain_blocks(size_class));
+        count_open_bins(heap, 1);
     }
 }
 
@@ -275,33 +260,9 @@ heap_bin_be_strict(heap_t *heap, unsigned size_class)
     bin_t *bin = &heap->bins[size_class];
 
     heap->classes[size_class].foreign = 0;
-    if (!bin->open) {
-        return;
-    }
-    bin->open = 0;
-    if (--heap->open_bins == 0) {
-        set_takes(heap, bin);
-    } else {
-        bin->left += BIN_ASKS;
-    }
-}
-
-void
-heap_free_asked(void *p, size_t at)
-{
-    block_t *block = p;
-    slice_t *slice = space_slice_at(p);
-    uintptr_t strange = atomic_load_relaxed(&slice->owner) ^ front_self()->key;
-    bin_t *bin = &heap_self()->bins[at / sizeof(bin_t) - 1];
-    uintptr_t sum;
-
-    if ((strange & (OWNER_KEY(UINTPTR_MAX) | OWNER_DIRECT)) != 0 || bin->left < BIN_ASKS) {
-        bin->left++; /* it is not taken after all */
-        heap_free_direct(block, slice);
-    } else if (heap_free_check(block, slice, &sum)) {
-        block->next = bin->head;
-        block->guard = (uintptr_t)bin->head + sum;
-        bin->head = block;
+    if (bin->open) {
+        bin->open = 0;
+        count_open_bins(heap, (uint32_t)-1);
     }
 }
 
@@ -335,11 +296,43 @@ bin_pass_on(heap_t *heap, unsigned size_class)
     heap_poke_keeper();
 }
 
-void
-heap_free_pass_on(void *p, size_t size_class)
+static TIDE_NOINLINE void
+pass_on_and_free(void *p, unsigned size_class)
 {
-    bin_pass_on(heap_self(), (unsigned)size_class);
-    heap_free(p);
+    bin_pass_on(heap_self(), size_class);
+    heap_free(p); /* the bin may be strict now */
+}
+
+static TIDE_NOINLINE void
+free_direct(void *p, const slice_t *slice)
+{
+    heap_free_direct(p, slice);
+}
+
+/* As short as heap_free where the bin is open and has room. */
+void
+heap_free_open(void *p, const slice_t *slice)
+{
+    block_t *block = p;
+    front_t *front = front_self();
+    uintptr_t owner = atomic_load_relaxed(&slice->owner);
+    size_t at = OWNER_BIN(owner);
+    uintptr_t sum;
+
+    if (unlikely(!front_bin(front, at)->open) &&
+        ((owner ^ front->key) > OWNER_BIN_MASK || front_bin(front, at)->left == 0)) {
+        free_direct(p, slice);
+        return;
+    }
+    if (unlikely(!bin_take_room(front_bin(front, at)))) {
+        front_bin(front, at)->left = 0;
+        pass_on_and_free(p, (unsigned)(at / sizeof(bin_t) - 1));
+        return;
+    }
+    if (heap_free_check(block, slice, &sum)) {
+        heap_free_push(block, front_bin(front, at)->head, sum);
+        front_bin(front, at)->head = block;
+    }
 }
 
 void
@@ -354,7 +347,7 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
     bin->head = &list_end;
     hc->aside = NULL;
     heap_bin_be_strict(heap, size_class);
-    heap_bin_set_room(heap, size_class, size_classes[size_class].bin_limit);
+    bin->left = size_classes[size_class].bin_limit;
     if (span != NULL) {
         hc->current = NULL;
         with_room_add(heap, span);
@@ -468,9 +461,7 @@ count_foreign(heap_t *heap, unsigned c)
 
     if (++hc->foreign >= FOREIGN_KEEP && transfer_has_room(c)) {
         hc->foreign = FOREIGN_MOST;
-        if (!heap->bins[c].open) {
-            bin_be_open(heap, c);
-        }
+        bin_be_open(heap, c);
     }
 }
 

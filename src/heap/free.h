@@ -4,7 +4,7 @@
  *   heap_free       address → slice → mine, room in the bin, sound → push   nearly always
  *     heap_free_direct   to the span's own list: it has room, or the bin is full
  *     heap_free_slow     another thread's span, nobody's, lent, a large block, not ours at all
- *     heap_free_asked    the front takes all blocks, the bin does not
+ *     heap_free_open     some bins take blocks of all spans
  *     heap_free_pass_on  the bin is full and passes blocks on to other threads
  *     heap_free_misplaced, heap_free_twice
  *     heap_free_look     the span's countdown ran out: it is (nearly) empty
@@ -36,7 +36,14 @@ heap_free_check(block_t *block, const slice_t *slice, uintptr_t *sum)
     return true;
 }
 
-/* A block that does not go to the bin: to its span if that is ours. */
+TIDE_HOT void
+heap_free_push(block_t *block, block_t *head, uintptr_t sum)
+{
+    block->next = head;
+    block->guard = (uintptr_t)head + sum;
+}
+
+/* A block that does not go to the bin: to its span if that is ours and has room. */
 TIDE_HOT void
 heap_free_direct(block_t *block, const slice_t *slice)
 {
@@ -44,7 +51,7 @@ heap_free_direct(block_t *block, const slice_t *slice)
     uintptr_t sum;
     span_t *span;
 
-    if ((strange & (OWNER_KEY(UINTPTR_MAX) | OWNER_LENT)) != 0) {
+    if ((strange & ~OWNER_BIN_MASK) != OWNER_DIRECT) {
         heap_free_slow(block);
         return;
     }
@@ -52,8 +59,7 @@ heap_free_direct(block_t *block, const slice_t *slice)
         return;
     }
     span = atomic_load_hot(&slice->span);
-    block->next = span->own;
-    block->guard = (uintptr_t)span->own + sum;
+    heap_free_push(block, span->own, sum);
     span->own = block;
     if (unlikely(--span->left == 0)) {
         heap_free_look(heap_self(), span);
@@ -64,37 +70,31 @@ TIDE_HOT void
 heap_free(void *p)
 {
     block_t *block = p;
-    block_t *head;
     slice_t *slice = space_slice_at(p);
     front_t *front = front_self();
-    uintptr_t at = (atomic_load_hot(&slice->owner) ^ front->key) & front->takes;
+    uintptr_t at = atomic_load_hot(&slice->owner) ^ front->key;
     uintptr_t sum;
 
-    if (unlikely(at > OWNER_BIN_MASK)) {
-        heap_free_direct(block, slice);
+    if (unlikely(at > front->reach)) {
+        TIDE_OPAQUE(front); /* or reach would be loaded for here */
+        if (front->reach == FRONT_OPEN) {
+            heap_free_open(block, slice);
+        } else {
+            heap_free_direct(block, slice);
+        }
         return;
     }
     if (unlikely(!bin_take_room(front_bin(front, at)))) {
         TIDE_OPAQUE(at);
-        if (front_bin(front, at)->left < -1) {
-            heap_free_asked(block, at);
-            return;
-        }
         front_bin(front, at)->left = 0;
-        if (front_bin(front, at)->open) {
-            heap_free_pass_on(block, at / sizeof(bin_t) - 1);
-        } else {
-            heap_free_direct(block, slice);
-        }
+        heap_free_direct(block, slice);
         return;
     }
     if (!heap_free_check(block, slice, &sum)) {
         return; /* the bin takes one less for it */
     }
     TIDE_OPAQUE(at); /* or the sum with front would cost an instruction */
-    head = front_bin(front, at)->head;
-    block->next = head;
-    block->guard = (uintptr_t)head + sum;
+    heap_free_push(block, front_bin(front, at)->head, sum);
     TIDE_OPAQUE(at);
     front_bin(front, at)->head = block;
 }

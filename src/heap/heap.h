@@ -128,8 +128,8 @@ void span_release(heap_t *heap, span_t *span);
 uint32_t span_take_remote(span_t *span, block_t **list);
 /* Links some never used, or held back, blocks to the empty list; how many. */
 uint32_t span_extend(span_t *span, block_t **list);
-/* The owner word of a span of the heap; state: OWNER_DIRECT, OWNER_CURRENT or OWNER_LENT. */
-uintptr_t span_owner_word(const heap_t *heap, unsigned size_class, uintptr_t state);
+/* The owner word of a span of the heap; direct: OWNER_DIRECT or 0. */
+uintptr_t span_owner_word(const heap_t *heap, unsigned size_class, uintptr_t direct);
 /* Makes it that of a small span's slices. */
 void span_set_owner(const span_t *span, uintptr_t owner);
 /* Gives the empty spans the heap keeps back to the arena, all but `keep`, or those that it did not
@@ -196,12 +196,8 @@ void span_claim(heap_t *heap, span_t *span, uint32_t live);
 /* Spans with room beyond the latest `keep` of each class are for everybody. */
 void heap_let_go_with_room(heap_t *heap, uint32_t keep);
 void heap_with_room_remove(heap_t *heap, span_t *span);
-/* The bin, an open one, is full: it is laid aside or passed on, then the block is freed. */
-void heap_free_pass_on(void *p, size_t size_class);
-/* The bin at the offset is not open in a front that takes all blocks: it takes this one or not. */
-void heap_free_asked(void *p, size_t at);
-/* How many more blocks the bin takes. */
-void heap_bin_set_room(heap_t *heap, unsigned size_class, uint32_t blocks);
+/* free in a heap that has open bins. */
+void heap_free_open(void *p, const slice_t *slice);
 /* The bin takes no blocks of other heaps' spans any more. */
 void heap_bin_be_strict(heap_t *heap, unsigned size_class);
 /* All blocks of the bin, and the current span, go back. */

@@ -81,16 +81,10 @@ refill_from(span_t *span, bin_t *bin)
 static bool
 lend(span_t *span)
 {
-    uintptr_t owner = span_owner(span);
     uint64_t none = 0;
 
-    span_set_owner(span, owner ^ OWNER_CURRENT ^ OWNER_LENT);
     /* Release pairs with the acquire of whoever takes it over. */
-    if (atomic_cas_release(&span->remote, &none, (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT)) {
-        return true;
-    }
-    span_set_owner(span, owner);
-    return false;
+    return atomic_cas_release(&span->remote, &none, (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT);
 }
 
 static void
@@ -99,7 +93,7 @@ make_current(heap_t *heap, span_t *span, unsigned c, uint32_t live)
     span->left = live;
     span->live_floor = 0;
     heap->classes[c].current = span;
-    span_set_owner(span, span_owner_word(heap, c, OWNER_CURRENT));
+    span_set_owner(span, span_owner_word(heap, c, 0));
 }
 
 /* The next span to allocate from becomes the current one. */
@@ -139,7 +133,7 @@ take_chain(heap_t *heap, unsigned c)
         return false;
     }
     heap->bins[c].head = chain;
-    heap_bin_set_room(heap, c, 0);
+    heap->bins[c].left = 0;
     return true;
 }
 
@@ -156,7 +150,10 @@ refill(heap_t *heap, unsigned c)
     if (bin->open && --heap->classes[c].foreign == 0) {
         heap_bin_be_strict(heap, c);
     }
-    heap_bin_set_room(heap, c, size_classes[c].bin_limit);
+    bin->left = size_classes[c].bin_limit;
+    if (span != NULL) {
+        span_set_owner(span, span_owner_word(heap, c, 0)); /* it was direct if the bin was full */
+    }
     do {
         while (span != NULL) {
             if (refill_from(span, bin)) {

@@ -31,7 +31,7 @@ heap_t heap_empty = {
 };
 /* What every thread begins with. */
 TIDE_NAMED TIDE_TLS heap_front_t heap_front = {
-    .takes = FRONT_TAKES_OWN,
+    .reach = FRONT_STRICT,
     .none = NO_BLOCKS,
     .bins = {[0 ... TIDE_CLASS_COUNT - 1] = NO_BLOCKS},
     .lookup = {TIDE_FRONT_LOOKUP},
@@ -62,7 +62,7 @@ TIDE_UNUSED static TIDE_EARLY void (*resolve_front(void))(void)
     for (unsigned i = 0; i < TIDE_FRONT_LOOKUP_LEN; i++) {
         heap_front.lookup[i] = size_class_lookup[i];
     }
-    heap_front.takes = FRONT_TAKES_OWN;
+    heap_front.reach = FRONT_STRICT;
     return front_is_ready;
 }
 
@@ -100,7 +100,7 @@ move_in(heap_t *heap)
 {
     memcpy(heap_front.bins, heap->resting_bins, sizeof heap_front.bins);
     heap->bins = heap_front.bins;
-    heap_front.takes = heap->open_bins > 0 ? FRONT_TAKES_ALL : FRONT_TAKES_OWN;
+    heap_front.reach = heap->open_bins > 0 ? FRONT_OPEN : FRONT_STRICT;
     heap_front.key = heap_key(heap);
 }
 
@@ -111,7 +111,7 @@ move_out(heap_t *heap)
     memcpy(heap->resting_bins, heap_front.bins, sizeof heap_front.bins);
     heap->bins = heap->resting_bins;
     memcpy(heap_front.bins, heap_empty.resting_bins, sizeof heap_front.bins);
-    heap_front.takes = FRONT_TAKES_OWN;
+    heap_front.reach = FRONT_STRICT;
     heap_front.key = 0;
 }
 
