@@ -31,7 +31,7 @@ compile() {
 
 fuzzer=$work/fuzz_alloc
 if command -v clang >/dev/null; then
-    if compile "$fuzzer" clang -O1 -DTIDE_DEBUG=3 -fsanitize=fuzzer,address; then
+    if compile "$fuzzer" clang -O1 -DTIDE_DEBUG=3 -DTIDE_SANITIZED -fsanitize=fuzzer,address; then
         if [ $# -gt 0 ]; then
             "$fuzzer" "$@" >"$t_tmp/out" 2>&1 && t_ok fuzz/replay || t_fail fuzz/replay "$t_tmp/out"
             t_finish
