@@ -29,6 +29,9 @@ own_free_blocks(unsigned c)
 {
     const block_t *aside = heap_self()->classes[c].aside;
 
+    if (heap_self() == &heap_empty) {
+        return 0;
+    }
     return list_length(heap_self()->bins[c].head) + (aside != NULL ? list_length(aside) : 0);
 }
 

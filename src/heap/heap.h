@@ -11,7 +11,7 @@
 
 extern TIDE_HIDDEN TIDE_TLS heap_front_t heap_front;
 extern TIDE_TLS bool heap_thread_over; /* the thread's destructor ran: use the fallback heap */
-extern TIDE_HIDDEN heap_t heap_empty;  /* const: owns nothing; its bins are empty */
+extern TIDE_HIDDEN heap_t heap_empty;  /* const: owns nothing, not even bins */
 
 /* The calling thread's front: an offset from the segment register where there is one. */
 #ifdef TIDE_SEG

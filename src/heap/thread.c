@@ -24,11 +24,7 @@
     {                                                                                              \
         .head = &list_end                                                                          \
     }
-TIDE_ALIGNED(HEAP_ALIGN)
-heap_t heap_empty = {
-    .bins = heap_empty.resting_bins,
-    .resting_bins = {[0 ... TIDE_CLASS_COUNT - 1] = NO_BLOCKS},
-};
+TIDE_ALIGNED(HEAP_ALIGN) heap_t heap_empty;
 /* What every thread begins with. */
 TIDE_NAMED TIDE_TLS heap_front_t heap_front = {
     .reach = FRONT_STRICT,
@@ -37,6 +33,18 @@ TIDE_NAMED TIDE_TLS heap_front_t heap_front = {
     .lookup = {TIDE_FRONT_LOOKUP},
 };
 TIDE_TLS bool heap_thread_over;
+
+/* A front without a heap. */
+static TIDE_EARLY void
+front_clear(void)
+{
+    heap_front.none.head = &list_end;
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        heap_front.bins[c] = (bin_t)NO_BLOCKS;
+    }
+    heap_front.key = 0;
+    heap_front.reach = FRONT_STRICT;
+}
 
 #ifndef TIDE_SANITIZED
 /*
@@ -55,14 +63,10 @@ TIDE_UNUSED static TIDE_EARLY void (*resolve_front(void))(void)
     if (os_thread_pointer() == 0) { /* a static program: there are no thread-local data yet */
         return front_is_ready;
     }
-    heap_front.none.head = &list_end;
-    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        heap_front.bins[c].head = &list_end;
-    }
+    front_clear();
     for (unsigned i = 0; i < TIDE_FRONT_LOOKUP_LEN; i++) {
         heap_front.lookup[i] = size_class_lookup[i];
     }
-    heap_front.reach = FRONT_STRICT;
     return front_is_ready;
 }
 
@@ -110,9 +114,7 @@ move_out(heap_t *heap)
 {
     memcpy(heap->resting_bins, heap_front.bins, sizeof heap_front.bins);
     heap->bins = heap->resting_bins;
-    memcpy(heap_front.bins, heap_empty.resting_bins, sizeof heap_front.bins);
-    heap_front.reach = FRONT_STRICT;
-    heap_front.key = 0;
+    front_clear();
 }
 
 heap_t *
