@@ -62,8 +62,9 @@ typedef struct heap heap_t;
 #define OWNER_KEY(owner) ((owner) & ~(HEAP_ALIGN - 1))
 #define OWNER_BIN_MASK ((uintptr_t)0x7f0)
 #define OWNER_BIN(owner) ((owner)&OWNER_BIN_MASK)
-/* Frees go to the span's own list, not to the bin: it has room. Without it the span is used up, and
- * lent: another thread may own it by now; or it is the one that its heap allocates from. */
+/* Frees go to the span's own list, not to the bin: it has room, or it is the one its heap allocates
+ * from and the bin is full. Without it the span is that one, or it is used up, and lent: another
+ * thread may own it by now. */
 #define OWNER_DIRECT ((uintptr_t)0x800)
 #define OWNER_NOBODY_KEY ((uintptr_t)0 - HEAP_ALIGN)
 /* Nobody's, and no class's either: large, cold, or no span at all. Bin 0 never has room. */

@@ -27,12 +27,14 @@ list_length(const block_t *list)
 static uint32_t
 own_free_blocks(unsigned c)
 {
-    const block_t *aside = heap_self()->classes[c].aside;
+    const heap_t *heap = heap_self();
+    const block_t *aside;
 
-    if (heap_self() == &heap_empty) {
+    if (heap == &heap_empty) {
         return 0;
     }
-    return list_length(heap_self()->bins[c].head) + (aside != NULL ? list_length(aside) : 0);
+    aside = heap->classes[c].aside;
+    return list_length(heap->bins[c].head) + (aside != NULL ? list_length(aside) : 0);
 }
 
 static uint64_t

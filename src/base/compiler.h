@@ -22,9 +22,19 @@
 /* Static TLS. Little of it: libraries that dlopen brings must do with 1.6 KiB of it in all. */
 #define TIDE_TLS __thread __attribute__((tls_model("initial-exec")))
 
+/* configure --with-sanitizer says so; these are for builds that only have it in CFLAGS. */
+#ifndef TIDE_SANITIZED
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TIDE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TIDE_SANITIZED 1
+#endif
+#endif
+#endif
+
 /* Where the compiler can address thread-local data by the segment register: an access to a field
- * of a structure then costs no instruction but the one that finds the structure's offset. (With
- * --with-sanitizer it cannot: TIDE_SANITIZED.) */
+ * of a structure then costs no instruction but the one that finds the structure's offset. */
 #if defined(__x86_64__) && defined(__LP64__) && defined(__SEG_FS) && !defined(TIDE_SANITIZED) &&   \
     !defined(__clang__) /* which loses the segment in inline assembly (LLVM issue 187893) */
 #define TIDE_SEG __seg_fs

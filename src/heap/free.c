@@ -199,8 +199,10 @@ route(heap_t *heap, block_t *block)
         return;
     }
     if (heap->classes[span->size_class].current == span) {
-        /* The bin is full: it need not be asked again before a refill. */
-        span_set_owner(span, span_owner_word(heap, span->size_class, OWNER_DIRECT));
+        if ((owner & OWNER_DIRECT) == 0 && heap->bins[span->size_class].left == 0) {
+            /* The bin is full, and is not asked again before a span refills it. */
+            span_set_owner(span, span_owner_word(heap, span->size_class, OWNER_DIRECT));
+        }
     } else if ((owner & OWNER_DIRECT) == 0) {
         uint64_t full = (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT;
 
@@ -486,7 +488,7 @@ heap_free_slow(void *p)
         uintptr_t owner_key = OWNER_KEY(span_owner(span));
 
         if (owner_key == heap_key(heap)) {
-            route(heap, p); /* lent, and the bin is full */
+            route(heap, p); /* lent or current, and the bin is full */
             return;
         }
         if (owner_key != OWNER_NOBODY_KEY) {

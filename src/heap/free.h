@@ -3,15 +3,16 @@
  * The hot half of free; alloc.h's mirror. Call tree:
  *   heap_free       address → slice → mine, room in the bin, sound → push   nearly always
  *     heap_free_direct   to the span's own list: it has room, or the bin is full
- *     heap_free_slow     another thread's span, nobody's, lent, a large block, not ours at all
+ *     heap_free_slow     another thread's span, nobody's, one whose bin is full, a large block,
+ *                        not ours at all
  *     heap_free_open     some bins take blocks of all spans
- *     heap_free_pass_on  the bin is full and passes blocks on to other threads
  *     heap_free_misplaced, heap_free_twice
  *     heap_free_look     the span's countdown ran out: it is (nearly) empty
  *
  * Blocks of the current span and of full spans that are still ours go to the bin, while it has
- * room, and are the next to be handed out; blocks of spans that have room go to their span, so that
- * emptiness is seen at once.
+ * room, and are the next to be handed out; blocks of spans that have room (and of the current one
+ * from when the bin is full until it is refilled) go to their span, so that emptiness is seen at
+ * once.
  */
 #ifndef TIDE_HEAP_FREE_H
 #define TIDE_HEAP_FREE_H

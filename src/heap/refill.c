@@ -151,8 +151,8 @@ refill(heap_t *heap, unsigned c)
         heap_bin_be_strict(heap, c);
     }
     bin->left = size_classes[c].bin_limit;
-    if (span != NULL) {
-        span_set_owner(span, span_owner_word(heap, c, 0)); /* it was direct if the bin was full */
+    if (span != NULL && (span_owner(span) & OWNER_DIRECT) != 0) { /* the bin was full; see route */
+        span_set_owner(span, span_owner_word(heap, c, 0));
     }
     do {
         while (span != NULL) {

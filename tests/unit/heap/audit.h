@@ -355,11 +355,21 @@ audit_heap(const heap_t *heap)
 {
     uint32_t waiting = 0;
     uint32_t spare = 0;
+    uint32_t open = 0;
 
     for (unsigned i = 0; i < HEAP_RING_LEN; i++) {
         waiting += heap->ring[i].span != NULL;
     }
     require_eq(heap->ring_used, waiting);
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        open += heap->bins[c].open;
+        require_ge(heap->bins[c].left, 0);
+    }
+    require_eq(heap->open_bins, open);
+    if (heap == heap_self()) {
+        require_eq(front_self()->reach, open > 0 ? FRONT_OPEN : FRONT_STRICT);
+        require_le(front_self()->none.left, 0);
+    }
     for (const span_t *s = heap->spare.first; s != NULL; s = s->next) {
         require_eq(s->kind, SPAN_NONE);
         require_eq(s->slice_count, 1);

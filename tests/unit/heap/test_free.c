@@ -133,6 +133,36 @@ free_one(void *arg)
 }
 
 /* A span that is used up is lent: our frees there go to the bin; another thread's take it over. */
+/* The span that is allocated from takes its blocks itself from when the bin is full. */
+static void
+test_the_current_span_is_direct_while_the_bin_is_full(void **state)
+{
+    unsigned c = fresh_class(128);
+    uint32_t in_bin = 0;
+    span_t *span;
+
+    (void)state;
+    take_blocks(held, 100, c);
+    span = unit_hide(space_span_of(held[0].p));
+    assert_ptr_equal(heap_self()->classes[c].current, span);
+    assert_int_equal(span_owner(span), span_owner_word(heap_self(), c, 0));
+    free_blocks(held, 100);
+    assert_int_equal(span_owner(span), span_owner_word(heap_self(), c, OWNER_DIRECT));
+    assert_int_equal(heap_self()->bins[c].left, 0);
+    assert_ptr_not_equal(span->own, &list_end);
+    for (const block_t *b = heap_self()->bins[c].head; b != &list_end; b = b->next) {
+        in_bin++;
+    }
+    take_blocks(held, in_bin, c);
+    assert_int_equal(span_owner(span), span_owner_word(heap_self(), c, OWNER_DIRECT));
+    take_blocks(held + in_bin, 1, c);
+    assert_int_equal(span_owner(span), span_owner_word(heap_self(), c, 0));
+    audit(held, in_bin + 1);
+    free_blocks(held, in_bin + 1);
+    heap_let_go_all(heap_self());
+    assert_int_equal(audit_span_count(), 0);
+}
+
 static void
 test_a_full_span_is_lent(void **state)
 {
@@ -423,6 +453,7 @@ main(void)
         cmocka_unit_test(test_bins_stay_short),
         cmocka_unit_test(test_nearly_empty_spans_are_for_everybody),
         cmocka_unit_test(test_a_span_that_was_passed_over_is_seen_again),
+        cmocka_unit_test(test_the_current_span_is_direct_while_the_bin_is_full),
         cmocka_unit_test(test_a_full_span_is_lent),
         cmocka_unit_test(test_a_lent_span_is_taken_back),
         cmocka_unit_test(test_random_frees_within_one_heap),

@@ -133,6 +133,54 @@ test_a_few_blocks_go_home_and_many_are_kept(void **state)
     assert_int_equal(audit_span_count(), 0);
 }
 
+/* What the branch of free for heaps with an open bin has to tell apart. */
+static void
+free_all_kinds(void *arg)
+{
+    static struct held own[300];
+    unsigned c = *(const unsigned *)arg;
+    void *large = tide_malloc(100000);
+
+    tide_free(NULL);
+    tide_free(large);
+    take_blocks(own, 300, c);
+    free_blocks(own, 300);
+    require_eq(heap_self()->open_bins, 1);
+    require_eq(front_self()->reach, FRONT_OPEN);
+}
+
+static void
+test_one_open_bin_leaves_the_others_strict(void **state)
+{
+    unsigned c = fresh_class(64);
+    unsigned other = c + 1;
+    struct unit_actor actor;
+    struct some some = {held, 200, c};
+    heap_t *theirs = NULL;
+
+    (void)state;
+    take_blocks(held, 200, c);
+    take_blocks(held + 200, 100, other);
+    assert_int_equal(unit_actor_start(&actor), 0);
+    unit_actor_do(&actor, note_heap, &theirs);
+    theirs->trim_epoch = heap_trim_epoch; /* it may be an older test's heap, and behind */
+    unit_actor_do(&actor, free_some, &some);
+    assert_int_equal(theirs->open_bins, 1);
+    some = (struct some){held + 200, FOREIGN_KEEP - 1, other};
+    unit_actor_do(&actor, free_some, &some);
+    assert_int_equal(theirs->open_bins, 1);
+    assert_ptr_equal(theirs->bins[other].head, &list_end); /* they go home */
+    unit_actor_do(&actor, free_all_kinds, &other);
+    require_le(list_length(theirs->bins[other].head),
+               size_classes[other].bin_limit + OS_PAGE / size_classes[other].size);
+    free_blocks(held + 200 + FOREIGN_KEEP - 1, 100 - (FOREIGN_KEEP - 1));
+    unit_actor_do(&actor, let_go, NULL);
+    assert_int_equal(theirs->open_bins, 0);
+    unit_actor_end(&actor);
+    (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
+}
+
 static void
 test_blocks_circulate_without_their_spans(void **state)
 {
@@ -221,6 +269,7 @@ main(void)
         cmocka_unit_test(test_chains_are_taken_last_in_first_out),
         cmocka_unit_test(test_a_full_list_refuses_until_something_is_taken),
         cmocka_unit_test(test_a_few_blocks_go_home_and_many_are_kept),
+        cmocka_unit_test(test_one_open_bin_leaves_the_others_strict),
         cmocka_unit_test(test_blocks_circulate_without_their_spans),
         cmocka_unit_test(test_a_heap_that_uses_its_own_spans_is_strict_again),
         cmocka_unit_test(test_what_nobody_takes_is_sent_home_when_it_is_old),
