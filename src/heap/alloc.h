@@ -7,8 +7,8 @@
  *     large_alloc       above TIDE_SMALL_MAX
  *
  * One compare answers "is there a block", "is its link whole" and "is this thread initialised":
- * list_end and the empty heap fail it like a damaged link does. The size is the only argument and
- * stays in its register for the tail calls.
+ * list_end, with which the bins of a thread without a heap begin, fails it like a damaged link
+ * does. The size is the only argument and stays in its register for the tail calls.
  */
 #ifndef TIDE_HEAP_ALLOC_H
 #define TIDE_HEAP_ALLOC_H

@@ -74,6 +74,7 @@ static void make_front(void) __attribute__((ifunc("resolve_front")));
 /* What makes ld.so ask. */
 TIDE_KEPT static void (*const front_maker)(void) = make_front;
 #endif
+
 uint32_t heap_trim_epoch;
 uint32_t heap_live_count;
 
