@@ -85,7 +85,7 @@ collect_spans(struct tide_stats *out)
     size_t limit = atomic_load_relaxed(&space.slice_limit);
 
     for (size_t i = 0; i < limit;) {
-        const span_t *span = space_span_of((char *)space.base + (i << SLICE_SHIFT));
+        const span_t *span = space_span_of(slice_address(i));
         size_t step = 1;
 
         if (span->kind != SPAN_NONE && span->slice_count > 0) {

@@ -46,6 +46,12 @@ space_slice_of(const void *p)
     return ((uintptr_t)p - space.base) >> SLICE_SHIFT;
 }
 
+TIDE_HOT char *
+slice_address(size_t slice)
+{
+    return (char *)space.base + (slice << SLICE_SHIFT);
+}
+
 /* The slice's span for an address of ours, &span_none or NULL (foreign). */
 TIDE_HOT span_t *
 space_span_of(const void *p)

@@ -498,7 +498,7 @@ slices_have_dirty(size_t count)
 void
 slices_free(char *start, size_t count, size_t dirty)
 {
-    size_t slice = ((uintptr_t)start - space.base) >> SLICE_SHIFT;
+    size_t slice = space_slice_of(start);
     size_t left = count;
 
     space_map_span(&span_gone, start, count);
@@ -521,7 +521,7 @@ slices_free(char *start, size_t count, size_t dirty)
 bool
 slices_extend(char *start, size_t count, size_t more, bool *zero)
 {
-    size_t slice = (((uintptr_t)start - space.base) >> SLICE_SHIFT) + count;
+    size_t slice = space_slice_of(start) + count;
     size_t end = slice + more;
     bool possible = true;
 

@@ -76,7 +76,7 @@ region_require(struct region *region, size_t bytes, size_t step)
 static size_t
 slice_records_for(size_t chunks)
 {
-    return (size_t)CHUNK_SLICES << (chunks <= 1 ? 0 : log2_floor(chunks - 1) + 1);
+    return (size_t)CHUNK_SLICES << log2_ceil(chunks);
 }
 
 static size_t

@@ -19,15 +19,10 @@
 #define atomic_sub_relaxed(p, v) __atomic_sub_fetch((p), (v), __ATOMIC_RELAXED)
 
 /* A relaxed load that the compiler may fold into the instruction that uses it: on the machines we
- * run on an aligned word is never torn. Under the thread sanitizer it is the real thing. */
-#if defined(__SANITIZE_THREAD__)
+ * run on an aligned word is never torn. Under a sanitizer it is the real thing. */
+#ifdef TIDE_SANITIZED
 #define atomic_load_hot(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define atomic_load_hot(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-#endif
-#endif
-#ifndef atomic_load_hot
+#else
 #define atomic_load_hot(p) (*(p))
 #endif
 

@@ -30,6 +30,13 @@ log2_floor(size_t n)
     return 63u - (unsigned)__builtin_clzll(n);
 }
 
+/* ceil(log2(n)); 0 for 0. */
+TIDE_HOT unsigned
+log2_ceil(size_t n)
+{
+    return n <= 1 ? 0 : log2_floor(n - 1) + 1;
+}
+
 TIDE_HOT size_t
 min_zu(size_t a, size_t b)
 {

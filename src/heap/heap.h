@@ -27,6 +27,16 @@ front_self(void)
     __asm__("mov heap_front@gottpoff(%%rip), %0" : "=r"(offset));
     return (front_t *)offset;
 }
+
+/* Takes one of the room left in the bin; false: there was none. */
+TIDE_HOT bool
+bin_take_room(front_bin_t *bin)
+{
+    bool below_zero; /* the compiler would first put the bin's address into a register */
+
+    __asm__("subl $1, %0" : "+m"(bin->left), "=@ccs"(below_zero));
+    return !below_zero;
+}
 #else
 typedef heap_front_t front_t;
 typedef bin_t front_bin_t;
@@ -41,6 +51,12 @@ front_self(void)
     TIDE_OPAQUE(front);
     return front;
 }
+
+TIDE_HOT bool
+bin_take_room(front_bin_t *bin)
+{
+    return --bin->left >= 0;
+}
 #endif
 
 /* The bin at BIN_OFFSET of a class. */
@@ -48,20 +64,6 @@ TIDE_HOT front_bin_t *
 front_bin(front_t *front, size_t at)
 {
     return (front_bin_t *)((front_byte_t *)front + at);
-}
-
-/* Takes one of the room left in the bin; false: there was none. */
-TIDE_HOT bool
-bin_take_room(front_bin_t *bin)
-{
-#ifdef TIDE_SEG
-    bool below_zero; /* the compiler would first put the bin's address into a register */
-
-    __asm__("subl $1, %0" : "+m"(bin->left), "=@ccs"(below_zero));
-    return !below_zero;
-#else
-    return --bin->left >= 0;
-#endif
 }
 
 /* The calling thread's heap; never NULL: &heap_empty before its first allocation. */
@@ -270,11 +272,18 @@ slice_has_block_at(const slice_t *slice, const void *p)
     return block_mark(offset, slice->reciprocal) < atomic_load_hot(&slice->marks);
 }
 
+/* The record of the span's i-th slice. */
+TIDE_HOT slice_t *
+span_slice(const span_t *span, uint32_t i)
+{
+    return space_slice_at(span->start + ((size_t)i << SLICE_SHIFT));
+}
+
 /* The owner word of a small span. */
 TIDE_HOT uintptr_t
 span_owner(const span_t *span)
 {
-    return atomic_load_relaxed(&space_slice_at(span->start)->owner);
+    return atomic_load_relaxed(&span_slice(span, 0)->owner);
 }
 
 TIDE_HOT uint32_t

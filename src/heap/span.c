@@ -31,7 +31,7 @@ bitmap_size_log2(const span_t *span)
 {
     size_t units = ((span->capacity + 63) / 64 * 8 + BITMAP_UNIT - 1) / BITMAP_UNIT;
 
-    return units <= 1 ? 0 : log2_floor(units - 1) + 1;
+    return log2_ceil(units);
 }
 
 uint64_t *
@@ -79,9 +79,7 @@ void
 span_set_owner(const span_t *span, uintptr_t owner)
 {
     for (uint32_t i = 0; i < span->slice_count; i++) {
-        slice_t *slice = space_slice_at(span->start + ((size_t)i << SLICE_SHIFT));
-
-        atomic_store_relaxed(&slice->owner, owner);
+        atomic_store_relaxed(&span_slice(span, i)->owner, owner);
     }
 }
 
@@ -90,7 +88,7 @@ static void
 set_slices(const span_t *span, uint64_t reciprocal)
 {
     for (uint32_t i = 0; i < span->slice_count; i++) {
-        slice_t *slice = space_slice_at(span->start + ((size_t)i << SLICE_SHIFT));
+        slice_t *slice = span_slice(span, i);
 
         slice->start = span->start;
         slice->reciprocal = reciprocal;
@@ -370,9 +368,7 @@ count_linked(span_t *span, uint32_t more)
 
     atomic_store_relaxed(&span->linked, linked);
     for (uint32_t i = 0; i < span->slice_count; i++) {
-        slice_t *slice = space_slice_at(span->start + ((size_t)i << SLICE_SHIFT));
-
-        atomic_store_relaxed(&slice->marks, linked * sc->step);
+        atomic_store_relaxed(&span_slice(span, i)->marks, linked * sc->step);
     }
 }
 

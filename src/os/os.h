@@ -25,8 +25,8 @@ enum os_feature {
     OS_FEATURE_THP_ALWAYS = 1u << 4,       /* ... and `always`: one touched byte may cost 2 MiB */
     OS_FEATURE_DONTNEED = 1u << 5,         /* madvise(MADV_DONTNEED) is permitted */
     OS_FEATURE_VMA_NAMES = 1u << 6,        /* 5.17 with CONFIG_ANON_VMA_NAME */
-    OS_FEATURE_HUGE_ZERO = 1u << 8,        /* a read of huge pages never written costs none */
     OS_FEATURE_THREADS = 1u << 7,          /* a background thread could be started (or not tried) */
+    OS_FEATURE_HUGE_ZERO = 1u << 8,        /* a read of huge pages never written costs none */
 };
 
 struct os_info {

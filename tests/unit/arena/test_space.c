@@ -359,7 +359,7 @@ reserve_where_the_records_wrap(void *arg)
     left = slices - first;
     require(first > 0); /* the metadata is in front */
     for (size_t i = 0; i < slices; i++) {
-        char *start = (char *)space.base + (i << SLICE_SHIFT);
+        char *start = slice_address(i);
         slice_t *slice = space_slice_at(start + i % SLICE_BYTES);
 
         require_eq((size_t)(slice - space.slices), i < left ? first + i : i - left);
@@ -367,7 +367,7 @@ reserve_where_the_records_wrap(void *arg)
         space_map_span((span_t *)(void *)start, start, 1); /* any address will do */
     }
     for (size_t i = 0; i < slices; i++) {
-        char *start = (char *)space.base + (i << SLICE_SHIFT);
+        char *start = slice_address(i);
 
         require((void *)space_span_of(start + SLICE_BYTES - 1) == (void *)start);
     }

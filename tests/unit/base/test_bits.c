@@ -132,10 +132,12 @@ test_logarithm_and_powers(void **state)
     (void)state;
     assert_false(is_pow2(0));
     assert_int_equal(log2_floor(1), 0);
+    assert_int_equal(log2_ceil(0), 0);
     for (unsigned k = 0; k < 64; k++) {
         size_t n = (size_t)1 << k;
 
         require_eq(log2_floor(n), k);
+        require_eq(log2_ceil(n), k);
         require(is_pow2(n));
         if (k > 1) {
             require_eq(log2_floor(n - 1), k - 1);
@@ -144,6 +146,7 @@ test_logarithm_and_powers(void **state)
         }
         if (k > 0 && k < 63) {
             require_eq(log2_floor(n + 1), k);
+            require_eq(log2_ceil(n + 1), k + 1);
         }
     }
     assert_int_equal(log2_floor(SIZE_MAX), 63);

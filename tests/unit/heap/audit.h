@@ -80,7 +80,7 @@ static uint8_t audit_seen[AUDIT_BLOCKS];  /* blocks of the span being looked at 
 static TIDE_UNUSED size_t
 audit_slice(const span_t *span)
 {
-    size_t slice = ((uintptr_t)span->start - space.base) >> SLICE_SHIFT;
+    size_t slice = space_slice_of(span->start);
 
     require_le(slice + 1, AUDIT_SLICES);
     return slice;
@@ -94,10 +94,10 @@ audit_each_span(void (*see)(span_t *span, void *arg), void *arg)
 
     require_le(limit, AUDIT_SLICES);
     for (size_t i = 0; i < limit; i++) {
-        span_t *span = space_span_of((char *)space.base + (i << SLICE_SHIFT));
+        span_t *span = space_span_of(slice_address(i));
 
         if (span != NULL && span->kind == SPAN_SMALL && audit_class[span->size_class] &&
-            span->start == (char *)space.base + (i << SLICE_SHIFT)) {
+            span->start == slice_address(i)) {
             see(span, arg);
         }
     }
@@ -295,7 +295,7 @@ audit_span(span_t *span, void *arg)
     require_le(span_linked(span), span->capacity);
     require_le(span->capacity, AUDIT_BLOCKS);
     for (uint32_t i = 0; i < span->slice_count; i++) {
-        const slice_t *slice = space_slice_at(span->start + ((size_t)i << SLICE_SHIFT));
+        const slice_t *slice = span_slice(span, i);
 
         require(space_span_of(span->start + ((size_t)i << SLICE_SHIFT)) == span);
         require(slice->start == span->start);

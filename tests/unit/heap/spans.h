@@ -88,6 +88,18 @@ make_let_go(unsigned c, struct held *held, uint32_t live)
     return span;
 }
 
+static TIDE_UNUSED uint32_t
+list_length(const block_t *list)
+{
+    uint32_t n = 0;
+
+    for (; list != &list_end; list = list->next) {
+        require(block_is_linked(list));
+        n++;
+    }
+    return n;
+}
+
 static TIDE_UNUSED uint64_t
 pooled_spans(unsigned c)
 {

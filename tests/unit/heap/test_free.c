@@ -44,14 +44,10 @@ test_bins_stay_short(void **state)
 
         take_blocks(held, n, c);
         for (size_t i = 0; i < n; i++) {
-            uint32_t length = 0;
-
             held_free(&held[i]);
-            for (const block_t *b = heap_self()->bins[c].head; b != &list_end; b = b->next) {
-                length++;
-            }
             /* What a refill brought, and what was freed since. */
-            require_le(length, OS_PAGE / size + 1 + size_classes[c].bin_limit);
+            require_le(list_length(heap_self()->bins[c].head),
+                       OS_PAGE / size + 1 + size_classes[c].bin_limit);
         }
         audit(held, n);
         heap_empty_bin(heap_self(), c);
@@ -138,7 +134,7 @@ static void
 test_the_current_span_is_direct_while_the_bin_is_full(void **state)
 {
     unsigned c = fresh_class(128);
-    uint32_t in_bin = 0;
+    uint32_t in_bin;
     span_t *span;
 
     (void)state;
@@ -150,9 +146,7 @@ test_the_current_span_is_direct_while_the_bin_is_full(void **state)
     assert_int_equal(span_owner(span), span_owner_word(heap_self(), c, OWNER_DIRECT));
     assert_int_equal(heap_self()->bins[c].left, 0);
     assert_ptr_not_equal(span->own, &list_end);
-    for (const block_t *b = heap_self()->bins[c].head; b != &list_end; b = b->next) {
-        in_bin++;
-    }
+    in_bin = list_length(heap_self()->bins[c].head);
     take_blocks(held, in_bin, c);
     assert_int_equal(span_owner(span), span_owner_word(heap_self(), c, OWNER_DIRECT));
     take_blocks(held + in_bin, 1, c);

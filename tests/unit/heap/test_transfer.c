@@ -13,18 +13,6 @@ let_go(void *arg)
     heap_let_go_all(heap_self());
 }
 
-static uint32_t
-list_length(const block_t *list)
-{
-    uint32_t n = 0;
-
-    for (; list != &list_end; list = list->next) {
-        require(block_is_linked(list));
-        n++;
-    }
-    return n;
-}
-
 /* The blocks are not held by the test any more. */
 static block_t *
 chain_of(struct held *blocks, size_t n)
