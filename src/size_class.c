@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Builds the class tables. The spacing follows the rule in the header; the span of each class is
- * the shortest one of up to four slices that wastes at most 1/16 of itself behind its last
+ * the shortest one of up to eight slices that wastes at most 1/16 of itself behind its last
  * block (or else the one that wastes least) and holds at least four blocks: a span is what a
  * thread holds of a class at least, and dense ones are resident whole.
  */
@@ -10,11 +10,13 @@
 #include "base/assert.h"
 #include "types.h"
 
-#define MAX_SPAN_SLICES 4u
+#define MAX_SPAN_SLICES 8u
 #define MIN_SPAN_BLOCKS 4u
 #define BIN_LIMIT_BYTES ((size_t)4 << 10)
 #define BIN_LIMIT_BLOCKS 16u
-#define EXACT_MAX 256u /* up to here one class per 16 bytes */
+#define BIN_MOST_BLOCKS 32u /* of a class that is refilled again and again */
+#define BIN_SMALL 512u      /* smaller ones do as well from their spans, which are one page each */
+#define EXACT_MAX 256u      /* up to here one class per 16 bytes */
 
 struct size_class size_classes[TIDE_CLASS_COUNT];
 
@@ -77,6 +79,7 @@ size_class_init(void)
         sc->slices = (uint16_t)slices;
         sc->capacity = (slices << SLICE_SHIFT) / size;
         sc->bin_limit = (uint8_t)max_zu(min_zu(BIN_LIMIT_BYTES / size, BIN_LIMIT_BLOCKS), 4);
+        sc->bin_most = (uint8_t)(size > BIN_SMALL ? BIN_MOST_BLOCKS : BIN_LIMIT_BLOCKS);
         sc->keep_live = (uint16_t)(sc->capacity / (sc->capacity <= 16 ? 4 : 8));
         tide_assert(size_class_of(size) == c && (c == 0 || size_class_of(size - 15) == c));
         size = next_size(size);

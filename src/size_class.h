@@ -37,7 +37,8 @@ struct size_class {
     uint32_t capacity;   /* blocks in a span */
     uint16_t slices;     /* slices in a span */
     uint16_t keep_live;  /* a span with this many live blocks or fewer belongs to the pool */
-    uint8_t bin_limit;   /* blocks a bin takes beyond those of a refill */
+    uint8_t bin_limit;   /* blocks a bin takes beyond those of a refill, at first */
+    uint8_t bin_most;    /* and after many refills */
 };
 
 extern TIDE_HIDDEN struct size_class size_classes[TIDE_CLASS_COUNT]; /* init: */

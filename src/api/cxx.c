@@ -141,46 +141,46 @@ new_aligned(size_t size, size_t align, bool may_throw)
     return may_throw ? new_slow(size, align) : new_nothrow_slow(size, align);
 }
 
-#define NEW(name, args, ...)                                                                       \
-    TIDE_EXPORT void *name args;                                                                   \
-    TIDE_EXPORT void *name args                                                                    \
-    {                                                                                              \
-        return __VA_ARGS__;                                                                        \
-    }
-#define DELETE(name, args)                                                                         \
-    TIDE_EXPORT void name args;                                                                    \
-    TIDE_EXPORT void name args                                                                     \
-    {                                                                                              \
-        heap_free(p);                                                                              \
-    }
+/* The twenty names share five bodies, which ignore what an alias is given beyond their own arguments
+ * (a size, an alignment, the tag). */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wattribute-alias"
+#endif
 
-#define NOTHROW const void *tag TIDE_UNUSED
+#define OPERATOR(result, name, args, ...)                                                          \
+    TIDE_EXPORT result name args;                                                                  \
+    TIDE_EXPORT TIDE_ENTRY result name args                                                        \
+    {                                                                                              \
+        __VA_ARGS__;                                                                               \
+    }
+#define ALSO(result, name, args, of) TIDE_EXPORT result name args __attribute__((alias(#of)));
+
+#define NOTHROW const void *tag
 #define ALIGN size_t align
-#define IGNORED_ALIGN size_t align TIDE_UNUSED
-#define IGNORED_SIZE size_t size TIDE_UNUSED
 
-NEW(_Znwm, (size_t size), new_plain(size, true))
-NEW(_Znam, (size_t size), new_plain(size, true))
-NEW(_ZnwmRKSt9nothrow_t, (size_t size, NOTHROW), new_plain(size, false))
-NEW(_ZnamRKSt9nothrow_t, (size_t size, NOTHROW), new_plain(size, false))
-NEW(_ZnwmSt11align_val_t, (size_t size, ALIGN), new_aligned(size, align, true))
-NEW(_ZnamSt11align_val_t, (size_t size, ALIGN), new_aligned(size, align, true))
-NEW(_ZnwmSt11align_val_tRKSt9nothrow_t, (size_t size, ALIGN, NOTHROW),
-    new_aligned(size, align, false))
-NEW(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t size, ALIGN, NOTHROW),
-    new_aligned(size, align, false))
+OPERATOR(void *, _Znwm, (size_t size), return new_plain(size, true))
+ALSO(void *, _Znam, (size_t size), _Znwm)
+OPERATOR(void *, _ZnwmRKSt9nothrow_t, (size_t size, NOTHROW TIDE_UNUSED),
+         return new_plain(size, false))
+ALSO(void *, _ZnamRKSt9nothrow_t, (size_t size, NOTHROW), _ZnwmRKSt9nothrow_t)
+OPERATOR(void *, _ZnwmSt11align_val_t, (size_t size, ALIGN), return new_aligned(size, align, true))
+ALSO(void *, _ZnamSt11align_val_t, (size_t size, ALIGN), _ZnwmSt11align_val_t)
+OPERATOR(void *, _ZnwmSt11align_val_tRKSt9nothrow_t, (size_t size, ALIGN, NOTHROW TIDE_UNUSED),
+         return new_aligned(size, align, false))
+ALSO(void *, _ZnamSt11align_val_tRKSt9nothrow_t, (size_t size, ALIGN, NOTHROW),
+     _ZnwmSt11align_val_tRKSt9nothrow_t)
 
-DELETE(_ZdlPv, (void *p))
-DELETE(_ZdaPv, (void *p))
-DELETE(_ZdlPvm, (void *p, IGNORED_SIZE))
-DELETE(_ZdaPvm, (void *p, IGNORED_SIZE))
-DELETE(_ZdlPvRKSt9nothrow_t, (void *p, NOTHROW))
-DELETE(_ZdaPvRKSt9nothrow_t, (void *p, NOTHROW))
-DELETE(_ZdlPvSt11align_val_t, (void *p, IGNORED_ALIGN))
-DELETE(_ZdaPvSt11align_val_t, (void *p, IGNORED_ALIGN))
-DELETE(_ZdlPvmSt11align_val_t, (void *p, IGNORED_SIZE, IGNORED_ALIGN))
-DELETE(_ZdaPvmSt11align_val_t, (void *p, IGNORED_SIZE, IGNORED_ALIGN))
-DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, IGNORED_ALIGN, NOTHROW))
-DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, IGNORED_ALIGN, NOTHROW))
+OPERATOR(void, _ZdlPv, (void *p), heap_free(p))
+ALSO(void, _ZdaPv, (void *p), _ZdlPv)
+ALSO(void, _ZdlPvm, (void *p, size_t size), _ZdlPv)
+ALSO(void, _ZdaPvm, (void *p, size_t size), _ZdlPv)
+ALSO(void, _ZdlPvRKSt9nothrow_t, (void *p, NOTHROW), _ZdlPv)
+ALSO(void, _ZdaPvRKSt9nothrow_t, (void *p, NOTHROW), _ZdlPv)
+ALSO(void, _ZdlPvSt11align_val_t, (void *p, ALIGN), _ZdlPv)
+ALSO(void, _ZdaPvSt11align_val_t, (void *p, ALIGN), _ZdlPv)
+ALSO(void, _ZdlPvmSt11align_val_t, (void *p, size_t size, ALIGN), _ZdlPv)
+ALSO(void, _ZdaPvmSt11align_val_t, (void *p, size_t size, ALIGN), _ZdlPv)
+ALSO(void, _ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, ALIGN, NOTHROW), _ZdlPv)
+ALSO(void, _ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, ALIGN, NOTHROW), _ZdlPv)
 
 #endif

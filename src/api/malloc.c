@@ -25,19 +25,19 @@
     extern __typeof__(of) name __attribute__((alias(#of), visibility("default"))) TIDE_COPY(of);
 #endif
 
-TIDE_EXPORT void *
+TIDE_EXPORT TIDE_ENTRY void *
 tide_malloc(size_t size)
 {
     return heap_alloc(size);
 }
 
-TIDE_EXPORT void
+TIDE_EXPORT TIDE_ENTRY void
 tide_free(void *p)
 {
     heap_free(p);
 }
 
-TIDE_EXPORT void *
+TIDE_EXPORT TIDE_ENTRY void *
 tide_calloc(size_t count, size_t size)
 {
     size_t bytes;
@@ -49,7 +49,7 @@ tide_calloc(size_t count, size_t size)
     return heap_alloc_zeroed(bytes);
 }
 
-TIDE_EXPORT void *
+TIDE_EXPORT TIDE_ENTRY void *
 tide_realloc(void *p, size_t size)
 {
     if (p == NULL) {

@@ -17,6 +17,9 @@
 /* On a declaration: the hot paths reach it without the global offset table. */
 #define TIDE_HIDDEN __attribute__((visibility("hidden")))
 #define TIDE_ALIGNED(n) __attribute__((aligned(n)))
+/* A function that starts a line of instructions; malloc and free cost 7 to 9 % more from within one
+ * (batch-fifo-32, batch-lifo-32). */
+#define TIDE_ENTRY TIDE_ALIGNED(64)
 #define TIDE_UNUSED __attribute__((unused))
 #define TIDE_PRINTF(f, a) __attribute__((format(printf, f, a)))
 /* Static TLS. Little of it: libraries that dlopen brings must do with 1.6 KiB of it in all. */

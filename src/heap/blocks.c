@@ -50,35 +50,20 @@ heap_alloc_zeroed(size_t size)
     return p;
 }
 
-/* The smallest class whose blocks all lie at multiples of align, or TIDE_CLASS_COUNT. */
-static unsigned
-aligned_class(size_t size, size_t align)
-{
-    unsigned c = size_class_of(align_up(max_zu(size, 1), align));
-
-    while (c < TIDE_CLASS_COUNT && (size_classes[c].size & (align - 1)) != 0) {
-        c++;
-    }
-    return c;
-}
-
+/* Spans begin at slices, and a class that holds a multiple of align is one itself: the step between
+ * classes is a power of two that divides both neighbours, so it is a multiple of align, or divides
+ * it and the class is the very size (test_size_class asks for all of them). */
 void *
 heap_alloc_aligned(size_t size, size_t align)
 {
-    if (unlikely(size > PTRDIFF_MAX) ||
-        (unlikely(heap_self() == &heap_empty) && tide_init_once() != 0)) {
+    size_t rounded = align_up(size + (size == 0), align);
+
+    if (likely(size <= TIDE_SMALL_MAX && rounded <= TIDE_SMALL_MAX)) {
+        return heap_alloc(rounded);
+    }
+    if (unlikely(size > PTRDIFF_MAX) || unlikely(tide_init_once() != 0)) {
         errno = ENOMEM;
         return NULL;
-    }
-    if (align <= 16) {
-        return heap_alloc(size);
-    }
-    if (align < SLICE_BYTES && size <= TIDE_SMALL_MAX - align) {
-        unsigned c = aligned_class(size, align);
-
-        if (c < TIDE_CLASS_COUNT) {
-            return heap_alloc(size_classes[c].size);
-        }
     }
     return large_alloc(size, align, NULL);
 }

@@ -349,6 +349,7 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
     bin->head = &list_end;
     hc->aside = NULL;
     heap_bin_be_strict(heap, size_class);
+    hc->bin_more = 0;
     bin->left = size_classes[size_class].bin_limit;
     if (span != NULL) {
         hc->current = NULL;

@@ -137,6 +137,17 @@ take_chain(heap_t *heap, unsigned c)
     return true;
 }
 
+/* How many blocks the bin takes until the next refill: one more each time, so that a thread keeps
+ * many blocks of what it allocates over and over, and few of all else. */
+static int32_t
+bin_room(heap_class_t *hc, const struct size_class *sc)
+{
+    uint8_t room = (uint8_t)(sc->bin_limit + hc->bin_more);
+
+    hc->bin_more = (uint8_t)(hc->bin_more + (room < sc->bin_most));
+    return room;
+}
+
 /* Fills the empty bin of the class. False: no memory. */
 static bool
 refill(heap_t *heap, unsigned c)
@@ -150,7 +161,7 @@ refill(heap_t *heap, unsigned c)
     if (bin->open && --heap->classes[c].foreign == 0) {
         heap_bin_be_strict(heap, c);
     }
-    bin->left = size_classes[c].bin_limit;
+    bin->left = bin_room(&heap->classes[c], &size_classes[c]);
     if (span != NULL && (span_owner(span) & OWNER_DIRECT) != 0) { /* the bin was full; see route */
         span_set_owner(span, span_owner_word(heap, c, 0));
     }

@@ -65,9 +65,7 @@ test_blocks_fill_the_span(void **state)
         require_ge(sc->capacity, 2);
         require_le(sc->capacity, UINT16_MAX); /* what the remote word can count */
         require(waste < sc->size);
-        /* Behind the last block: a sixteenth; of the few blocks above 20 KiB a fifth (that part
-         * is never touched). */
-        require_le(waste * (sc->size <= (20u << 10) ? 16 : 5), bytes);
+        require_le(waste * 16, bytes); /* behind the last block */
         require(sc->keep_live < sc->capacity);
     }
 }
