@@ -14,7 +14,7 @@
 #define MIN_SPAN_BLOCKS 4u
 #define BIN_LIMIT_BYTES ((size_t)4 << 10)
 #define BIN_LIMIT_BLOCKS 16u
-#define BIN_MOST_BLOCKS 32u /* of a class that is refilled again and again */
+#define BIN_MOST_BLOCKS 32u /* where more was freed than it took, again and again */
 #define BIN_SMALL 512u      /* smaller ones do as well from their spans, which are one page each */
 #define EXACT_MAX 256u      /* up to here one class per 16 bytes */
 
@@ -79,7 +79,7 @@ size_class_init(void)
         sc->slices = (uint16_t)slices;
         sc->capacity = (slices << SLICE_SHIFT) / size;
         sc->bin_limit = (uint8_t)max_zu(min_zu(BIN_LIMIT_BYTES / size, BIN_LIMIT_BLOCKS), 4);
-        sc->bin_most = (uint8_t)(size > BIN_SMALL ? BIN_MOST_BLOCKS : BIN_LIMIT_BLOCKS);
+        sc->bin_most = size > BIN_SMALL ? BIN_MOST_BLOCKS : sc->bin_limit;
         sc->keep_live = (uint16_t)(sc->capacity / (sc->capacity <= 16 ? 4 : 8));
         tide_assert(size_class_of(size) == c && (c == 0 || size_class_of(size - 15) == c));
         size = next_size(size);

@@ -38,7 +38,7 @@ struct size_class {
     uint16_t slices;     /* slices in a span */
     uint16_t keep_live;  /* a span with this many live blocks or fewer belongs to the pool */
     uint8_t bin_limit;   /* blocks a bin takes beyond those of a refill, at first */
-    uint8_t bin_most;    /* and after many refills */
+    uint8_t bin_most;    /* and at last, see bin_room */
 };
 
 extern TIDE_HIDDEN struct size_class size_classes[TIDE_CLASS_COUNT]; /* init: */

@@ -141,8 +141,8 @@ new_aligned(size_t size, size_t align, bool may_throw)
     return may_throw ? new_slow(size, align) : new_nothrow_slow(size, align);
 }
 
-/* The twenty names share five bodies, which ignore what an alias is given beyond their own arguments
- * (a size, an alignment, the tag). */
+/* The twenty names share five bodies, which ignore what an alias is given beyond their arguments (a
+ * size, an alignment, the tag). */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wattribute-alias"
 #endif

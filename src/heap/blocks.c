@@ -57,6 +57,7 @@ void *
 heap_alloc_aligned(size_t size, size_t align)
 {
     size_t rounded = align_up(size + (size == 0), align);
+    void *p;
 
     if (likely(size <= TIDE_SMALL_MAX && rounded <= TIDE_SMALL_MAX)) {
         return heap_alloc(rounded);
@@ -65,7 +66,9 @@ heap_alloc_aligned(size_t size, size_t align)
         errno = ENOMEM;
         return NULL;
     }
-    return large_alloc(size, align, NULL);
+    p = large_alloc(size, align, NULL);
+    heap_poke_keeper(); /* last: it may start a thread, which allocates */
+    return p;
 }
 
 size_t

@@ -198,9 +198,12 @@ route(heap_t *heap, block_t *block)
         remote_free(heap, span, block);
         return;
     }
+    if (heap->bins[span->size_class].left == 0) {
+        heap->classes[span->size_class].bin_full = true;
+    }
     if (heap->classes[span->size_class].current == span) {
         if ((owner & OWNER_DIRECT) == 0 && heap->bins[span->size_class].left == 0) {
-            /* The bin is full, and is not asked again before a span refills it. */
+            /* It is not asked again before a span refills it. */
             span_set_owner(span, span_owner_word(heap, span->size_class, OWNER_DIRECT));
         }
     } else if ((owner & OWNER_DIRECT) == 0) {
@@ -350,6 +353,7 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
     hc->aside = NULL;
     heap_bin_be_strict(heap, size_class);
     hc->bin_more = 0;
+    hc->bin_full = false;
     bin->left = size_classes[size_class].bin_limit;
     if (span != NULL) {
         hc->current = NULL;

@@ -14,6 +14,7 @@
 #include "heap/transfer.h"
 
 #define LOOK_AROUND_REFILLS 128u
+#define BIN_STEP 8u /* blocks; 1 takes too long (live-wide 9 % slower) */
 
 /* Blocks that move from a span's list, or fresh, into the bin count as live. */
 static bool
@@ -137,15 +138,17 @@ take_chain(heap_t *heap, unsigned c)
     return true;
 }
 
-/* How many blocks the bin takes until the next refill: one more each time, so that a thread keeps
- * many blocks of what it allocates over and over, and few of all else. */
+/* How many blocks the bin takes until the next refill: more than before if it was full and then
+ * empty. So a thread keeps many blocks of what it frees and allocates over and over, and few of all
+ * else. */
 static int32_t
 bin_room(heap_class_t *hc, const struct size_class *sc)
 {
-    uint8_t room = (uint8_t)(sc->bin_limit + hc->bin_more);
-
-    hc->bin_more = (uint8_t)(hc->bin_more + (room < sc->bin_most));
-    return room;
+    if (hc->bin_full) {
+        hc->bin_full = false;
+        hc->bin_more = (uint8_t)min_zu(hc->bin_more + BIN_STEP, sc->bin_most - sc->bin_limit);
+    }
+    return sc->bin_limit + hc->bin_more;
 }
 
 /* Fills the empty bin of the class. False: no memory. */

@@ -21,8 +21,9 @@
 /* It stops when so many refills came from spans and not one chain was given away meanwhile. */
 #define FOREIGN_MOST 255u
 
-/* Blocks of a chain: as many as a strict bin takes, twice as many if they are small: the use of
- * larger ones costs more than the lock does. A heap holds up to two chains of a class. */
+/* Blocks of a chain: as many as a strict bin takes at first, twice as many if they are small: the
+ * use of larger ones costs more than the lock does. (The first chain of a bin is what it held when
+ * it was opened.) A heap holds up to two chains of a class. */
 #define TRANSFER_SMALL 512u
 
 TIDE_HOT uint32_t

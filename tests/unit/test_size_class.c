@@ -50,6 +50,18 @@ test_every_size_gets_the_smallest_class_that_holds_it(void **state)
     }
 }
 
+/* What heap_alloc_aligned relies on. */
+static void
+test_a_multiple_gets_a_class_of_multiples(void **state)
+{
+    (void)state;
+    for (size_t align = 16; align <= TIDE_SMALL_MAX; align *= 2) {
+        for (size_t size = align; size <= TIDE_SMALL_MAX; size += align) {
+            require_eq(size_classes[size_class_of(size)].size % align, 0);
+        }
+    }
+}
+
 static void
 test_blocks_fill_the_span(void **state)
 {
@@ -164,6 +176,7 @@ main(void)
         cmocka_unit_test(test_sizes_follow_the_rule),
         cmocka_unit_test(test_neighbours_are_at_most_an_eighth_apart),
         cmocka_unit_test(test_every_size_gets_the_smallest_class_that_holds_it),
+        cmocka_unit_test(test_a_multiple_gets_a_class_of_multiples),
         cmocka_unit_test(test_blocks_fill_the_span),
         cmocka_unit_test(test_marks_tell_every_block_from_every_other_byte),
         cmocka_unit_test(test_only_starts_of_linked_blocks_are_blocks),

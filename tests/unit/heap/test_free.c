@@ -60,6 +60,38 @@ test_bins_stay_short(void **state)
     }
 }
 
+/* A bin that is full and then empty, by turns, grows to bin_most; one that is only emptied, or only
+ * filled once, stays as it was. */
+static void
+test_bins_grow_with_use_only(void **state)
+{
+    enum { N = 200, TURNS = 12 };
+
+    (void)state;
+    for (size_t size = 256; size <= 8192; size *= 2) {
+        unsigned c = fresh_class(size);
+        const struct size_class *sc = &size_classes[c];
+        const heap_class_t *hc = &heap_self()->classes[c];
+
+        take_blocks(held, N, c); /* many refills */
+        require_eq(hc->bin_more, 0);
+        free_blocks(held, N);
+        take_blocks(held, N, c);
+        require_le(hc->bin_more, (sc->bin_most - sc->bin_limit) / 2);
+        for (int turn = 0; turn < TURNS; turn++) {
+            free_blocks(held, N);
+            take_blocks(held, N, c);
+        }
+        require_eq(hc->bin_more, sc->bin_most - sc->bin_limit);
+        audit(held, N);
+        free_blocks(held, N);
+        heap_empty_bin(heap_self(), c);
+        require_eq(hc->bin_more, 0);
+        (void)keeper_trim();
+        require_eq(audit_span_count(), 0);
+    }
+}
+
 static void
 test_nearly_empty_spans_are_for_everybody(void **state)
 {
@@ -446,6 +478,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty_spans_go_back_without_being_asked),
         cmocka_unit_test(test_bins_stay_short),
+        cmocka_unit_test(test_bins_grow_with_use_only),
         cmocka_unit_test(test_nearly_empty_spans_are_for_everybody),
         cmocka_unit_test(test_a_span_that_was_passed_over_is_seen_again),
         cmocka_unit_test(test_the_current_span_is_direct_while_the_bin_is_full),
