@@ -466,7 +466,7 @@ count_foreign(heap_t *heap, unsigned c)
 {
     heap_class_t *hc = &heap->classes[c];
 
-    if (++hc->foreign >= FOREIGN_KEEP && transfer_has_room(c)) {
+    if (++hc->foreign >= transfer_keep_after(c) && transfer_has_room(c)) {
         hc->foreign = FOREIGN_MOST;
         bin_be_open(heap, c);
     }

@@ -2,17 +2,19 @@
 /* Chains of freed blocks between threads; see transfer.h. */
 #include "heap/transfer.h"
 
-#define TRANSFER_BYTES ((size_t)128 << 10) /* a class; at least two chains */
+#define TRANSFER_BYTES ((size_t)128 << 10) /* a class, for two threads; at least two chains */
 
 struct transfer transfers[TIDE_CLASS_COUNT];
 
+/* More threads have more on its way at a time. */
 static uint32_t
 chains_max(unsigned size_class)
 {
     const struct size_class *sc = &size_classes[size_class];
     size_t chain_bytes = (size_t)sc->size * transfer_chain_blocks(size_class);
+    size_t bytes = TRANSFER_BYTES * max_zu(atomic_load_relaxed(&heap_live_count) / 2, 1);
 
-    return (uint32_t)max_zu(min_zu(TRANSFER_BYTES / chain_bytes, TRANSFER_CHAINS), 2);
+    return (uint32_t)max_zu(min_zu(bytes / chain_bytes, TRANSFER_CHAINS), 2);
 }
 
 bool

@@ -15,9 +15,16 @@
 
 #define TRANSFER_CHAINS 62u
 
-/* A heap keeps other heaps' blocks after this many frees of such: a block or two that were
- * handed over go home, or two threads would write to one cache line for as long as they live. */
+/* A heap keeps other heaps' blocks after a span's worth of frees of such, and this many: a block or
+ * two that were handed over go home, or two threads would write to one cache line for as long as
+ * they live; and so do those of a span that went to another heap with blocks of this one in it. */
 #define FOREIGN_KEEP 32u
+TIDE_HOT uint32_t
+transfer_keep_after(unsigned size_class)
+{
+    return (uint32_t)max_zu(FOREIGN_KEEP, size_classes[size_class].capacity);
+}
+
 /* It stops when so many refills came from spans and not one chain was given away meanwhile. */
 #define FOREIGN_MOST 255u
 

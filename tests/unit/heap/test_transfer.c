@@ -86,12 +86,20 @@ test_a_full_list_refuses_until_something_is_taken(void **state)
     }
 }
 
+/* So many more blocks of others, and the heap keeps them. */
+static void
+nearly_keeps(heap_t *heap, unsigned c, uint32_t more)
+{
+    heap->classes[c].foreign = (uint16_t)(transfer_keep_after(c) - more);
+}
+
 static void
 test_a_few_blocks_go_home_and_many_are_kept(void **state)
 {
+    enum { FEW = 31 };
     unsigned c = fresh_class(64);
     struct unit_actor actor;
-    struct some some = {held, FOREIGN_KEEP - 1, c};
+    struct some some = {held, FEW, c};
     heap_t *theirs = NULL;
     uint64_t spans;
 
@@ -100,10 +108,11 @@ test_a_few_blocks_go_home_and_many_are_kept(void **state)
     assert_int_equal(unit_actor_start(&actor), 0);
     unit_actor_do(&actor, note_heap, &theirs);
     spans = theirs->counters.spans_new;
+    nearly_keeps(theirs, c, FEW + 1);
     unit_actor_do(&actor, free_some, &some);
     assert_int_equal(theirs->bins[c].open, 0);
     assert_ptr_equal(theirs->bins[c].head, &list_end);
-    some = (struct some){held + FOREIGN_KEEP - 1, 11, c};
+    some = (struct some){held + FEW, 11, c};
     unit_actor_do(&actor, free_some, &some);
     assert_int_equal(theirs->bins[c].open, 1);
     assert_int_equal(list_length(theirs->bins[c].head), 10); /* from the next one on */
@@ -140,6 +149,7 @@ free_all_kinds(void *arg)
 static void
 test_one_open_bin_leaves_the_others_strict(void **state)
 {
+    enum { FEW = 31 };
     unsigned c = fresh_class(64);
     unsigned other = c + 1;
     struct unit_actor actor;
@@ -152,16 +162,18 @@ test_one_open_bin_leaves_the_others_strict(void **state)
     assert_int_equal(unit_actor_start(&actor), 0);
     unit_actor_do(&actor, note_heap, &theirs);
     theirs->trim_epoch = heap_trim_epoch; /* it may be an older test's heap, and behind */
+    nearly_keeps(theirs, c, FEW + 1);
+    nearly_keeps(theirs, other, FEW + 1);
     unit_actor_do(&actor, free_some, &some);
     assert_int_equal(theirs->open_bins, 1);
-    some = (struct some){held + 200, FOREIGN_KEEP - 1, other};
+    some = (struct some){held + 200, FEW, other};
     unit_actor_do(&actor, free_some, &some);
     assert_int_equal(theirs->open_bins, 1);
     assert_ptr_equal(theirs->bins[other].head, &list_end); /* they go home */
     unit_actor_do(&actor, free_all_kinds, &other);
     require_le(list_length(theirs->bins[other].head),
                size_classes[other].bin_limit + OS_PAGE / size_classes[other].size);
-    free_blocks(held + 200 + FOREIGN_KEEP - 1, 100 - (FOREIGN_KEEP - 1));
+    free_blocks(held + 200 + FEW, 100 - FEW);
     unit_actor_do(&actor, let_go, NULL);
     assert_int_equal(theirs->open_bins, 0);
     unit_actor_end(&actor);
@@ -219,6 +231,7 @@ test_a_heap_that_uses_its_own_spans_is_strict_again(void **state)
     take_blocks(held, 200, c);
     assert_int_equal(unit_actor_start(&actor), 0);
     unit_actor_do(&actor, note_heap, &theirs);
+    nearly_keeps(theirs, c, 32);
     unit_actor_do(&actor, free_some, &some);
     assert_int_equal(theirs->bins[c].open, 1);
     some.n = 10000;
