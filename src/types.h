@@ -215,7 +215,7 @@ typedef struct heap_class {
     span_t *oldest;    /* owner: the last of them */
     block_t *aside;    /* owner: the chain an open bin was full of before; NULL: none */
     uint32_t with_room_count;
-    uint16_t foreign;   /* owner: frees of others' blocks of late; see transfer.h */
+    uint16_t foreign;   /* owner: frees of others' blocks since the bin was open; see transfer.h */
     uint8_t bin_more;   /* owner: blocks the bin takes beyond its class's bin_limit by now */
     bool bin_full : 1;  /* owner: it took no more since the last refill */
     bool had_spans : 1; /* owner: see span_from_arena */

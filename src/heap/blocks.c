@@ -122,6 +122,7 @@ heap_realloc(void *p, size_t size, const char *function)
     if (span->kind == SPAN_LARGE) {
         to = large_realloc(span, size);
         if (to != NULL) {
+            heap_poke_keeper();
             return to;
         }
         old_size = span->bytes;

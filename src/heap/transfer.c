@@ -3,6 +3,7 @@
 #include "heap/transfer.h"
 
 #define TRANSFER_BYTES ((size_t)128 << 10) /* a class, for two threads; at least two chains */
+#define TRANSFER_SHARES 8u                 /* more threads get no more */
 
 struct transfer transfers[TIDE_CLASS_COUNT];
 
@@ -12,7 +13,8 @@ chains_max(unsigned size_class)
 {
     const struct size_class *sc = &size_classes[size_class];
     size_t chain_bytes = (size_t)sc->size * transfer_chain_blocks(size_class);
-    size_t bytes = TRANSFER_BYTES * max_zu(atomic_load_relaxed(&heap_live_count) / 2, 1);
+    size_t threads = atomic_load_relaxed(&heap_live_count);
+    size_t bytes = TRANSFER_BYTES * max_zu(min_zu(threads / 2, TRANSFER_SHARES), 1);
 
     return (uint32_t)max_zu(min_zu(bytes / chain_bytes, TRANSFER_CHAINS), 2);
 }

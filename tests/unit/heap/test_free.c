@@ -85,6 +85,8 @@ test_bins_grow_with_use_only(void **state)
         require_eq(hc->bin_more, sc->bin_most - sc->bin_limit);
         audit(held, N);
         free_blocks(held, N);
+        require_ge(list_length(heap_self()->bins[c].head), sc->bin_most);
+        require_le(list_length(heap_self()->bins[c].head), sc->bin_most + sc->capacity);
         heap_empty_bin(heap_self(), c);
         require_eq(hc->bin_more, 0);
         (void)keeper_trim();

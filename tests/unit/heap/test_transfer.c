@@ -56,24 +56,33 @@ test_chains_are_taken_last_in_first_out(void **state)
     assert_int_equal(audit_span_count(), 0);
 }
 
+static size_t
+fill_list(unsigned c)
+{
+    size_t n = 0;
+
+    while (transfer_has_room(c)) {
+        block_t *chain = chain_of(&held[n], 1);
+
+        if (transfer_put(c, chain)) {
+            n++;
+        } else {
+            remote_free_chain(chain);
+        }
+    }
+    return n;
+}
+
 static void
 test_a_full_list_refuses_until_something_is_taken(void **state)
 {
     (void)state;
     for (size_t size = 16; size <= TIDE_SMALL_MAX; size *= 8) {
         unsigned c = fresh_class(size);
-        size_t n = 0;
+        size_t n;
 
         take_blocks(held, TRANSFER_CHAINS + 1, c);
-        while (transfer_has_room(c)) {
-            block_t *chain = chain_of(&held[n], 1);
-
-            if (transfer_put(c, chain)) {
-                n++;
-            } else {
-                remote_free_chain(chain);
-            }
-        }
+        n = fill_list(c);
         free_blocks(&held[n + 1], TRANSFER_CHAINS - n);
         require_ge(n, 2);
         require_le(n, TRANSFER_CHAINS);
@@ -84,6 +93,42 @@ test_a_full_list_refuses_until_something_is_taken(void **state)
         require(transfer_is_empty(c));
         require_eq(audit_span_count(), 0);
     }
+}
+
+/* A list holds more for many threads than for few, and what it has too many of when they are gone
+ * can be taken, but not added to. */
+static void
+test_lists_are_longer_for_more_threads(void **state)
+{
+    unsigned c = fresh_class(4096);
+    uint32_t threads = heap_live_count;
+    size_t few;
+    size_t many;
+
+    (void)state;
+    take_blocks(held, TRANSFER_CHAINS + 1, c);
+    few = fill_list(c);
+    while (!transfer_is_empty(c)) {
+        remote_free_chain(transfer_take(c));
+    }
+    free_blocks(held + few + 1, TRANSFER_CHAINS - few);
+    take_blocks(held, TRANSFER_CHAINS + 1, c);
+    heap_live_count = 8;
+    many = fill_list(c);
+    require_ge(many, few * 4);
+    heap_live_count = threads;
+    remote_free_chain(transfer_take(c));
+    require(transfer_has_room(c));
+    require(!transfer_put(c, chain_of(&held[many + 1], 1)));
+    require(!transfer_has_room(c));
+    for (size_t n = many - 1; n > 0; n--) {
+        remote_free_chain(transfer_take(c));
+    }
+    require(transfer_is_empty(c));
+    require(transfer_has_room(c));
+    heap_live_count = threads;
+    free_blocks(held + many + 2, TRANSFER_CHAINS - many - 1);
+    (void)keeper_trim();
 }
 
 /* So many more blocks of others, and the heap keeps them. */
@@ -269,6 +314,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chains_are_taken_last_in_first_out),
         cmocka_unit_test(test_a_full_list_refuses_until_something_is_taken),
+        cmocka_unit_test(test_lists_are_longer_for_more_threads),
         cmocka_unit_test(test_a_few_blocks_go_home_and_many_are_kept),
         cmocka_unit_test(test_one_open_bin_leaves_the_others_strict),
         cmocka_unit_test(test_blocks_circulate_without_their_spans),
