@@ -4,6 +4,7 @@
 # Shared by the scripts beside it (sourced, not run): packages, bootstrap, configure, build,
 # progress. All progress goes to standard error, so that a program's own output stays clean.
 
+unset CDPATH # or cd prints where it went
 tide_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tide_build=$tide_top/build
 tide_logs=$tide_build/logs
