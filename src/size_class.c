@@ -15,7 +15,7 @@
 #define BIN_LIMIT_BYTES ((size_t)4 << 10)
 #define BIN_LIMIT_BLOCKS 16u
 #define BIN_MOST_BLOCKS 32u /* where more was freed than it took, again and again */
-#define BIN_SMALL 512u      /* smaller ones do as well from their spans, which are one page each */
+#define BIN_SMALL 512u      /* of smaller ones more would only mix pages: batch-random-256 */
 #define EXACT_MAX 256u      /* up to here one class per 16 bytes */
 
 struct size_class size_classes[TIDE_CLASS_COUNT];

@@ -13,8 +13,9 @@
 
 #define GROWS_MAX (TIDE_SMALL_MAX / 4)
 
-void *
-heap_alloc_large(size_t size)
+/* large_alloc for a program that may not have allocated yet. */
+static void *
+alloc_large(size_t size, size_t align, bool *zero)
 {
     void *p;
 
@@ -22,26 +23,23 @@ heap_alloc_large(size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    p = large_alloc(size, SLICE_BYTES, NULL);
+    p = large_alloc(size, align, zero);
     heap_poke_keeper(); /* last: it may start a thread, which allocates */
     return p;
+}
+
+void *
+heap_alloc_large(size_t size)
+{
+    return alloc_large(size, SLICE_BYTES, NULL);
 }
 
 void *
 heap_alloc_zeroed(size_t size)
 {
     bool zero = false;
-    void *p;
+    void *p = size <= TIDE_SMALL_MAX ? heap_alloc(size) : alloc_large(size, SLICE_BYTES, &zero);
 
-    if (size <= TIDE_SMALL_MAX) {
-        p = heap_alloc(size);
-    } else if (tide_init_once() == 0) {
-        p = large_alloc(size, SLICE_BYTES, &zero);
-        heap_poke_keeper();
-    } else {
-        errno = ENOMEM;
-        return NULL;
-    }
     if (p != NULL && !zero) {
         memset(p, 0, size);
     } else if (p != NULL) {
@@ -57,18 +55,11 @@ void *
 heap_alloc_aligned(size_t size, size_t align)
 {
     size_t rounded = align_up(size + (size == 0), align);
-    void *p;
 
     if (likely(size <= TIDE_SMALL_MAX && rounded <= TIDE_SMALL_MAX)) {
         return heap_alloc(rounded);
     }
-    if (unlikely(size > PTRDIFF_MAX) || unlikely(tide_init_once() != 0)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    p = large_alloc(size, align, NULL);
-    heap_poke_keeper(); /* last: it may start a thread, which allocates */
-    return p;
+    return alloc_large(size, align, NULL);
 }
 
 size_t

@@ -193,18 +193,19 @@ route(heap_t *heap, block_t *block)
 {
     span_t *span = space_span_of(block);
     uintptr_t owner = span_owner(span);
+    unsigned c = span->size_class;
+    heap_class_t *hc = &heap->classes[c];
+    bool bin_full = heap->bins[c].left == 0;
 
     if (OWNER_KEY(owner) != heap_key(heap)) {
         remote_free(heap, span, block);
         return;
     }
-    if (heap->bins[span->size_class].left == 0) {
-        heap->classes[span->size_class].bin_full = true;
-    }
-    if (heap->classes[span->size_class].current == span) {
-        if ((owner & OWNER_DIRECT) == 0 && heap->bins[span->size_class].left == 0) {
+    hc->bin_full |= bin_full;
+    if (hc->current == span) {
+        if ((owner & OWNER_DIRECT) == 0 && bin_full) {
             /* It is not asked again before a span refills it. */
-            span_set_owner(span, span_owner_word(heap, span->size_class, OWNER_DIRECT));
+            span_set_owner(span, span_owner_word(heap, c, OWNER_DIRECT));
         }
     } else if ((owner & OWNER_DIRECT) == 0) {
         uint64_t full = (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT;

@@ -15,7 +15,6 @@ test_empty_spans_go_back_without_being_asked(void **state)
     unsigned c = fresh_class(2048);
     uint32_t n = size_classes[c].capacity;
     enum { SPANS = 12 };
-    uint32_t most = 2 + (size_classes[c].bin_most + n - 1) / n;
     size_t used = arena_counters.used_slices;
 
     (void)state;
@@ -25,10 +24,10 @@ test_empty_spans_go_back_without_being_asked(void **state)
         free_blocks(&held[s * n], n);
         audit(held, SPANS * n);
     }
-    require_le(audit_span_count(), most);
+    require_le(audit_span_count(), 3);
     require_le(heap_self()->spare.count, HEAP_SPARE_SPANS + heap_self()->spare.peak);
     require_le(arena_counters.used_slices,
-               used + most * size_classes[c].slices + heap_self()->spare.count);
+               used + 3 * size_classes[c].slices + heap_self()->spare.count);
     (void)keeper_trim();
     assert_int_equal(audit_span_count(), 0);
     assert_int_equal(arena_counters.used_slices, used);
@@ -48,7 +47,7 @@ test_bins_stay_short(void **state)
             held_free(&held[i]);
             /* What a refill brought, and what was freed since. */
             require_le(list_length(heap_self()->bins[c].head),
-                       OS_PAGE / size + 1 + size_classes[c].bin_most);
+                       OS_PAGE / size + 1 + size_classes[c].bin_limit);
         }
         audit(held, n);
         heap_empty_bin(heap_self(), c);
@@ -163,7 +162,6 @@ free_one(void *arg)
     held_free(arg);
 }
 
-/* A span that is used up is lent: our frees there go to the bin; another thread's take it over. */
 /* The span that is allocated from takes its blocks itself from when the bin is full. */
 static void
 test_the_current_span_is_direct_while_the_bin_is_full(void **state)
@@ -192,6 +190,7 @@ test_the_current_span_is_direct_while_the_bin_is_full(void **state)
     assert_int_equal(audit_span_count(), 0);
 }
 
+/* A span that is used up is lent: our frees there go to the bin; another thread's take it over. */
 static void
 test_a_full_span_is_lent(void **state)
 {

@@ -102,6 +102,7 @@ test_lists_are_longer_for_more_threads(void **state)
 {
     unsigned c = fresh_class(4096);
     uint32_t threads = heap_live_count;
+    block_t *refused;
     size_t few;
     size_t many;
 
@@ -119,16 +120,29 @@ test_lists_are_longer_for_more_threads(void **state)
     heap_live_count = threads;
     remote_free_chain(transfer_take(c));
     require(transfer_has_room(c));
-    require(!transfer_put(c, chain_of(&held[many + 1], 1)));
+    refused = chain_of(&held[many + 1], 1);
+    require(!transfer_put(c, refused));
+    remote_free_chain(refused);
     require(!transfer_has_room(c));
     for (size_t n = many - 1; n > 0; n--) {
         remote_free_chain(transfer_take(c));
     }
     require(transfer_is_empty(c));
     require(transfer_has_room(c));
-    heap_live_count = threads;
     free_blocks(held + many + 2, TRANSFER_CHAINS - many - 1);
     (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
+}
+
+static void
+test_a_span_that_changed_hands_opens_no_bin(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        require_ge(transfer_keep_after(c), size_classes[c].capacity);
+        require_ge(transfer_keep_after(c), FOREIGN_KEEP);
+        require_le(transfer_keep_after(c), UINT16_MAX); /* what heap_class.foreign counts to */
+    }
 }
 
 /* So many more blocks of others, and the heap keeps them. */
@@ -141,7 +155,7 @@ nearly_keeps(heap_t *heap, unsigned c, uint32_t more)
 static void
 test_a_few_blocks_go_home_and_many_are_kept(void **state)
 {
-    enum { FEW = 31 };
+    enum { FEW = FOREIGN_KEEP - 1 };
     unsigned c = fresh_class(64);
     struct unit_actor actor;
     struct some some = {held, FEW, c};
@@ -194,7 +208,7 @@ free_all_kinds(void *arg)
 static void
 test_one_open_bin_leaves_the_others_strict(void **state)
 {
-    enum { FEW = 31 };
+    enum { FEW = FOREIGN_KEEP - 1 };
     unsigned c = fresh_class(64);
     unsigned other = c + 1;
     struct unit_actor actor;
@@ -276,7 +290,7 @@ test_a_heap_that_uses_its_own_spans_is_strict_again(void **state)
     take_blocks(held, 200, c);
     assert_int_equal(unit_actor_start(&actor), 0);
     unit_actor_do(&actor, note_heap, &theirs);
-    nearly_keeps(theirs, c, 32);
+    nearly_keeps(theirs, c, FOREIGN_KEEP);
     unit_actor_do(&actor, free_some, &some);
     assert_int_equal(theirs->bins[c].open, 1);
     some.n = 10000;
@@ -315,6 +329,7 @@ main(void)
         cmocka_unit_test(test_chains_are_taken_last_in_first_out),
         cmocka_unit_test(test_a_full_list_refuses_until_something_is_taken),
         cmocka_unit_test(test_lists_are_longer_for_more_threads),
+        cmocka_unit_test(test_a_span_that_changed_hands_opens_no_bin),
         cmocka_unit_test(test_a_few_blocks_go_home_and_many_are_kept),
         cmocka_unit_test(test_one_open_bin_leaves_the_others_strict),
         cmocka_unit_test(test_blocks_circulate_without_their_spans),
