@@ -87,7 +87,7 @@ level_of(size_t block)
     if (block <= EXACT_MAX) {
         return &of_class[block / 16 - 1];
     }
-    return &of_class[16 + (log2 - 8) * 8 + (block - 1 - ((size_t)1 << log2)) / ((size_t)1 << (log2 - 3))];
+    return &of_class[16 + (log2 - 8) * 8 + ((block - 1 - ((size_t)1 << log2)) >> (log2 - 3))];
 }
 
 static void
