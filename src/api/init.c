@@ -70,7 +70,6 @@ init_locked(void)
     os_init();
     options_init();
     stats_at_start();
-    size_class_init();
     atomic_store_relaxed(&heap_guard, (uintptr_t)os_random() | 1);
     if (space_init(tide_opt.reserve) != 0) {
         return ENOMEM;
