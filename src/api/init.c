@@ -61,7 +61,7 @@ say_hello(void)
     fmt_flush(&f);
 }
 
-TIDE_COLD static int
+TIDE_NOINLINE static int
 init_locked(void)
 {
     bool huge = true;
@@ -113,11 +113,13 @@ tide_init_once(void)
 __attribute__((constructor)) static void
 tide_constructor(void)
 {
+    TIDE_WARM_TEXT(conf_env, CONF_ENV);
+
     heap_threads_init();
     fork_register();
     /* Who asks for help, statistics or a damaged option's message gets them even if the program
      * never allocates. */
-    if (getenv(CONF_ENV) != NULL) {
+    if (getenv(conf_env) != NULL) {
         (void)tide_init_once();
     }
 }

@@ -223,7 +223,7 @@ heap_look_around(heap_t *heap)
     heap_poke_keeper();
 }
 
-TIDE_COLD static void *
+TIDE_NOINLINE static void *
 alloc_without_heap(size_t size)
 {
     heap_t *heap = heap_attach();

@@ -24,7 +24,7 @@
     {                                                                                              \
         .head = &list_end                                                                          \
     }
-TIDE_ALIGNED(HEAP_ALIGN) heap_t heap_empty;
+TIDE_SPARSE heap_t heap_empty TIDE_ALIGNED(HEAP_ALIGN);
 /* What every thread begins with. */
 TIDE_NAMED TIDE_TLS heap_front_t heap_front = {
     .reach = FRONT_STRICT,
@@ -275,7 +275,7 @@ take_old_orphan(uint32_t before_tick)
     return heap;
 }
 
-size_t
+TIDE_COLD size_t
 heap_dissolve_orphans(uint32_t before_tick)
 {
     size_t count = 0;
@@ -289,7 +289,7 @@ heap_dissolve_orphans(uint32_t before_tick)
     return count;
 }
 
-bool
+TIDE_COLD bool
 heap_let_go_spares(uint32_t keep)
 {
     bool left = false;
@@ -303,7 +303,7 @@ heap_let_go_spares(uint32_t keep)
 
 /* --- fork ------------------------------------------------------------------------------------ */
 
-void
+TIDE_COLD void
 heap_fork_abrupt(void)
 {
     for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {

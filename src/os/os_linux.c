@@ -96,19 +96,21 @@ read_file(const char *path, char *buffer, size_t size)
 static void
 detect_huge_pages(void)
 {
+    TIDE_WARM_TEXT(enabled_path, "/sys/kernel/mm/transparent_hugepage/enabled");
+    TIDE_WARM_TEXT(zero_page_path, "/sys/kernel/mm/transparent_hugepage/use_zero_page");
+    TIDE_WARM_TEXT(never, "[never]");
+    TIDE_WARM_TEXT(always, "[always]");
     char text[64];
 
-    if (read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text) == 0 ||
-        strstr(text, "[never]") != NULL) {
+    if (read_file(enabled_path, text, sizeof text) == 0 || strstr(text, never) != NULL) {
         return;
     }
     os_info.features |= OS_FEATURE_THP;
     os_info.huge_page = (size_t)2 << 20;
-    if (strstr(text, "[always]") != NULL) {
+    if (strstr(text, always) != NULL) {
         os_info.features |= OS_FEATURE_THP_ALWAYS;
     }
-    if (read_file("/sys/kernel/mm/transparent_hugepage/use_zero_page", text, sizeof text) > 0 &&
-        text[0] == '1') {
+    if (read_file(zero_page_path, text, sizeof text) > 0 && text[0] == '1') {
         os_info.features |= OS_FEATURE_HUGE_ZERO;
     }
 }
@@ -129,6 +131,7 @@ count_cpus(void)
 void
 os_init(void)
 {
+    TIDE_WARM_TEXT(overcommit_path, "/proc/sys/vm/overcommit_memory");
     int saved_errno = errno;
     struct rlimit limit;
     char text[16];
@@ -140,7 +143,7 @@ os_init(void)
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
         os_info.address_limit = (size_t)limit.rlim_cur;
     }
-    if (read_file("/proc/sys/vm/overcommit_memory", text, sizeof text) > 0) {
+    if (read_file(overcommit_path, text, sizeof text) > 0) {
         os_info.overcommit = (uint32_t)(text[0] - '0');
     }
     detect_huge_pages();
@@ -332,7 +335,7 @@ os_renew(void *address, size_t size)
     return error;
 }
 
-bool
+TIDE_COLD bool
 os_is_mapped(const void *address, size_t size)
 {
     int saved_errno = errno;
@@ -350,7 +353,7 @@ os_is_mapped(const void *address, size_t size)
     return true;
 }
 
-size_t
+TIDE_COLD size_t
 os_resident_range(const void *address, size_t size)
 {
     int saved_errno = errno;
@@ -371,7 +374,7 @@ os_resident_range(const void *address, size_t size)
     return resident;
 }
 
-size_t
+TIDE_COLD size_t
 os_rss_bytes(void)
 {
     char text[128];
@@ -424,7 +427,7 @@ os_pid(void)
     return (int)syscall(SYS_getpid);
 }
 
-int
+TIDE_COLD int
 os_tid(void)
 {
     return (int)syscall(SYS_gettid);
@@ -451,7 +454,7 @@ os_futex_wake(uint32_t *word, int count)
     errno = saved_errno;
 }
 
-int
+TIDE_COLD int
 os_thread_start(void *(*run)(void *), void *arg)
 {
     int saved_errno = errno;
@@ -485,7 +488,7 @@ os_thread_start(void *(*run)(void *), void *arg)
     return error;
 }
 
-void
+TIDE_COLD void
 os_name_thread(const char *name)
 {
     int saved_errno = errno;
@@ -494,7 +497,7 @@ os_name_thread(const char *name)
     errno = saved_errno;
 }
 
-void
+TIDE_COLD void
 os_write(int fd, const char *text, size_t len)
 {
     int saved_errno = errno;
