@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Linux behind os.h. System calls used: mmap, munmap, mprotect, madvise, mremap, mincore, futex,
- * getpid, gettid, sched_getaffinity, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), arch_prctl,
- * openat/read/close for three files at start, clock_gettime (vdso), write; pthread_create for the
- * one background thread. Thin wrappers: no retry loops, no alignment, no policy; those live in
- * arena/.
+ * getpid, gettid, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), arch_prctl, openat/read/close for
+ * three files at start, clock_gettime (vdso), write; pthread_create for the one background thread.
+ * Thin wrappers: no retry loops, no alignment, no policy; those live in arena/.
  *
  * All go through raw syscall() where libc's wrapper would be a cancellation point; errno is saved.
  */
@@ -19,7 +18,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -115,19 +113,6 @@ detect_huge_pages(void)
     }
 }
 
-static uint32_t
-count_cpus(void)
-{
-    unsigned long mask[128] = {0};
-    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
-    uint32_t cpus = 0;
-
-    for (size_t i = 0; bytes > 0 && i < (size_t)bytes / sizeof mask[0]; i++) {
-        cpus += (uint32_t)__builtin_popcountl(mask[i]);
-    }
-    return cpus == 0 ? 1 : cpus;
-}
-
 void
 os_init(void)
 {
@@ -139,7 +124,6 @@ os_init(void)
     /* Assumed until a call is refused: asking in advance would cost every tiny process a call. */
     os_info.features = OS_FEATURE_POPULATE_WRITE | OS_FEATURE_MREMAP_DONTUNMAP |
                        OS_FEATURE_DONTNEED | OS_FEATURE_VMA_NAMES | OS_FEATURE_THREADS;
-    os_info.cpus = count_cpus();
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
         os_info.address_limit = (size_t)limit.rlim_cur;
     }
