@@ -265,7 +265,7 @@ fallback_heap(void)
     heap_t *heap = atomic_load_acquire(&fallback);
     heap_t *none = NULL;
 
-    if (heap != NULL || (heap = heap_new()) == NULL) {
+    if (heap != NULL || (heap = heap_new(NULL)) == NULL) {
         return heap;
     }
     if (!atomic_cas_acq_rel(&fallback, &none, heap)) {

@@ -99,11 +99,10 @@ bins_init(bin_t *bins)
     }
 }
 
-/* The heap is the calling thread's from now on. */
+/* The heap, whose bins are in the front, is the calling thread's from now on. */
 static void
 move_in(heap_t *heap)
 {
-    memcpy(heap_front.bins, heap->resting_bins, sizeof heap_front.bins);
     heap->bins = heap_front.bins;
     heap_front.reach = heap->open_bins > 0 ? FRONT_OPEN : FRONT_STRICT;
     heap_front.key = heap_key(heap);
@@ -119,14 +118,17 @@ move_out(heap_t *heap)
 }
 
 heap_t *
-heap_new(void)
+heap_new(bin_t *bins)
 {
     heap_t *heap = meta_alloc_aligned(sizeof *heap, HEAP_ALIGN);
 
     if (heap == NULL) {
         return NULL;
     }
-    heap->bins = heap->resting_bins;
+    for (unsigned i = HEAP_RECORDS; i-- > 0;) {
+        span_record_free(&heap->records[i]);
+    }
+    heap->bins = bins != NULL ? bins : heap->resting_bins;
     bins_init(heap->bins);
     heap->collect_at = 1;
     heap->state = HEAP_LIVE;
@@ -202,10 +204,9 @@ heap_attach(void)
         return NULL;
     }
     heap = take_idle();
-    if (heap == NULL) {
-        heap = heap_new();
-    }
-    if (heap == NULL) {
+    if (heap != NULL) {
+        memcpy(heap_front.bins, heap->resting_bins, sizeof heap_front.bins);
+    } else if ((heap = heap_new(heap_front.bins)) == NULL) {
         return NULL;
     }
     atomic_add_relaxed(&heap_live_count, 1);
