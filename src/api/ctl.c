@@ -26,13 +26,13 @@ struct request {
 
 typedef void text_fn(fmt_t *out);
 
-static void
+TIDE_COLD static void
 write_version(fmt_t *out)
 {
     fmt_str(out, TIDE_VERSION);
 }
 
-static void
+TIDE_COLD static void
 write_stats_json(fmt_t *out)
 {
     struct tide_stats stats;
@@ -41,7 +41,7 @@ write_stats_json(fmt_t *out)
     stats_write_json(&stats, out);
 }
 
-static void
+TIDE_COLD static void
 write_stats_text(fmt_t *out)
 {
     struct tide_stats stats;

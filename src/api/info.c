@@ -80,7 +80,7 @@ tide_malloc_stats(void)
 
 /* ---- malloc_info --------------------------------------------------------------------------- */
 
-static int
+TIDE_COLD static int
 sink_stream(void *arg, const char *text, size_t len)
 {
     errno = 0;

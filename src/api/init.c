@@ -44,7 +44,7 @@ options_apply_runtime(void)
     atomic_store_relaxed(&keeper_config.spare_bytes, option_load(span_retain));
 }
 
-static void
+TIDE_COLD static void
 say_hello(void)
 {
     char text[512];

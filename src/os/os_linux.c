@@ -148,7 +148,7 @@ os_reserve(void *hint, size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
-int
+TIDE_COLD int
 os_reserve_at(void *address, size_t size)
 {
     int saved_errno = errno;
@@ -271,7 +271,7 @@ os_advise_huge(void *address, size_t size, bool huge)
     return advise(address, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, "huge");
 }
 
-int
+TIDE_COLD int
 os_populate(void *address, size_t size)
 {
     int error;
@@ -286,7 +286,7 @@ os_populate(void *address, size_t size)
     return error;
 }
 
-int
+TIDE_COLD int
 os_move_pages(void *from, void *to, size_t size)
 {
     int saved_errno = errno;
@@ -305,7 +305,7 @@ os_move_pages(void *from, void *to, size_t size)
     return error;
 }
 
-int
+TIDE_COLD int
 os_renew(void *address, size_t size)
 {
     int saved_errno = errno;
