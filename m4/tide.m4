@@ -17,6 +17,19 @@ AC_DEFUN([TIDE_ADD_CFLAG], [
 AC_DEFUN([TIDE_ADD_CFLAGS], [
   m4_foreach_w([tide_flag], [$2], [TIDE_ADD_CFLAG([$1], m4_defn([tide_flag]))])])
 
+# TIDE_HAVE_LAYOUT(SCRIPT, IF-YES): does the linker make a library whose sections SCRIPT inserts?
+AC_DEFUN([TIDE_HAVE_LAYOUT], [
+  AC_CACHE_CHECK([whether the linker follows $1], [tide_cv_layout], [
+    tide_saved_LDFLAGS=$LDFLAGS
+    tide_saved_CFLAGS=$CFLAGS
+    LDFLAGS="$LDFLAGS -shared -Wl,-z,relro -Wl,-T,$srcdir/$1"
+    CFLAGS="$CFLAGS -fPIC"
+    AC_LINK_IFELSE([AC_LANG_SOURCE([[int f(int x) { return x; }]])], [tide_cv_layout=yes],
+      [tide_cv_layout=no])
+    LDFLAGS=$tide_saved_LDFLAGS
+    CFLAGS=$tide_saved_CFLAGS])
+  AS_IF([test $tide_cv_layout = yes], [$2])])
+
 # TIDE_ADD_LDFLAG(VARIABLE, FLAG): append FLAG to VARIABLE when a program links with it.
 AC_DEFUN([TIDE_ADD_LDFLAG], [
   AS_VAR_PUSHDEF([cachevar], [tide_cv_ldflag_$2])

@@ -1,27 +1,60 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Builds the class tables. The spacing follows the rule in the header; the span of each class is
- * the shortest one of up to eight slices that wastes at most 1/16 of itself behind its last
- * block (or else the one that wastes least) and holds at least four blocks: a span is what a
- * thread holds of a class at least, and dense ones are resident whole.
+ * The class tables. The spacing follows the rule in the header; the span of each class is the
+ * shortest one of up to eight slices that wastes at most 1/16 of itself behind its last block (or
+ * else the one that wastes least) and holds at least four blocks: a span is what a thread holds
+ * of a class at least, and dense ones are resident whole. tests/unit/test_size_class.c has the
+ * rules as code and holds the tables to them.
+ *
+ * Constants: what a process computes at its start costs it time and pages of its own.
  */
 #include "size_class.h"
 
-#include "base/assert.h"
 #include "types.h"
 
-#define MAX_SPAN_SLICES 8u
-#define MIN_SPAN_BLOCKS 4u
-#define BIN_LIMIT_BYTES ((size_t)4 << 10)
+#define BIN_LIMIT_BYTES 4096u
 #define BIN_LIMIT_BLOCKS 16u
+#define BIN_LEAST_BLOCKS 4u
 #define BIN_MOST_BLOCKS 32u /* where more was freed than it took, again and again */
 #define BIN_SMALL 512u      /* of smaller ones more would only mix pages: batch-random-256 */
-#define EXACT_MAX 256u      /* up to here one class per 16 bytes */
 
-struct size_class size_classes[TIDE_CLASS_COUNT];
+#define AT_MOST(n, most) ((n) < (most) ? (n) : (most))
+#define AT_LEAST(n, least) ((n) > (least) ? (n) : (least))
+#define BIN_LIMIT(bytes)                                                                           \
+    AT_LEAST(AT_MOST(BIN_LIMIT_BYTES / (bytes), BIN_LIMIT_BLOCKS), BIN_LEAST_BLOCKS)
+#define CAPACITY(bytes, count) (((uint32_t)(count) << SLICE_SHIFT) / (bytes))
+/* Odd: no bit of the offset is lost. The step is modulo 2^64. */
+#define RECIPROCAL(bytes) ((UINT64_MAX / (bytes) + 1) | 1)
 
-/* Constant, so that the first allocation of a thread may read it while another thread initialises.
- * size_class_init asserts that it agrees with next_size. */
+#define KEEP_LIVE(blocks) ((blocks) / ((blocks) <= 16 ? 4 : 8))
+#define CLASS(bytes, count)                                                                        \
+    {                                                                                              \
+        .size = (bytes), .slices = (count), .capacity = CAPACITY(bytes, count),                    \
+        .reciprocal = RECIPROCAL(bytes), .step = RECIPROCAL(bytes) * (bytes),                      \
+        .bin_limit = (uint8_t)BIN_LIMIT(bytes),                                                    \
+        .bin_most = (uint8_t)((bytes) > BIN_SMALL ? BIN_MOST_BLOCKS : BIN_LIMIT(bytes)),           \
+        .keep_live = (uint16_t)KEEP_LIVE(CAPACITY(bytes, count)),                                  \
+    }
+
+/* Bytes of a block, slices of a span. */
+const struct size_class size_classes[TIDE_CLASS_COUNT] = {
+    CLASS(16, 1),    CLASS(32, 1),    CLASS(48, 1),    CLASS(64, 1),    CLASS(80, 1),
+    CLASS(96, 1),    CLASS(112, 1),   CLASS(128, 1),   CLASS(144, 1),   CLASS(160, 1),
+    CLASS(176, 1),   CLASS(192, 1),   CLASS(208, 1),   CLASS(224, 1),   CLASS(240, 1),
+    CLASS(256, 1),   CLASS(288, 1),   CLASS(320, 1),   CLASS(352, 1),   CLASS(384, 1),
+    CLASS(416, 1),   CLASS(448, 1),   CLASS(480, 1),   CLASS(512, 1),   CLASS(576, 1),
+    CLASS(640, 1),   CLASS(704, 1),   CLASS(768, 1),   CLASS(832, 1),   CLASS(896, 1),
+    CLASS(960, 1),   CLASS(1024, 1),  CLASS(1152, 1),  CLASS(1280, 1),  CLASS(1408, 1),
+    CLASS(1536, 1),  CLASS(1664, 1),  CLASS(1792, 1),  CLASS(1920, 1),  CLASS(2048, 1),
+    CLASS(2304, 1),  CLASS(2560, 1),  CLASS(2816, 1),  CLASS(3072, 1),  CLASS(3328, 2),
+    CLASS(3584, 1),  CLASS(3840, 1),  CLASS(4096, 1),  CLASS(4608, 1),  CLASS(5120, 1),
+    CLASS(5632, 2),  CLASS(6144, 1),  CLASS(6656, 3),  CLASS(7168, 2),  CLASS(7680, 1),
+    CLASS(8192, 1),  CLASS(9216, 2),  CLASS(10240, 2), CLASS(11264, 4), CLASS(12288, 2),
+    CLASS(13312, 3), CLASS(14336, 4), CLASS(15360, 2), CLASS(16384, 2), CLASS(18432, 3),
+    CLASS(20480, 4), CLASS(22528, 5), CLASS(24576, 3), CLASS(26624, 5), CLASS(28672, 7),
+    CLASS(30720, 4), CLASS(32768, 4),
+};
+
 const uint8_t size_class_lookup[TIDE_CLASS_LOOKUP_LEN] = {
     TIDE_FRONT_LOOKUP,     [257 ... 288] = 98,    [289 ... 320] = 100,   [321 ... 352] = 102,
     [353 ... 384] = 104,   [385 ... 416] = 106,   [417 ... 448] = 108,   [449 ... 480] = 110,
@@ -31,57 +64,3 @@ const uint8_t size_class_lookup[TIDE_CLASS_LOOKUP_LEN] = {
     [1409 ... 1536] = 136, [1537 ... 1664] = 138, [1665 ... 1792] = 140, [1793 ... 1920] = 142,
     [1921 ... 2048] = 144,
 };
-
-static unsigned
-choose_slices(uint32_t size)
-{
-    unsigned best = 0;
-    uint64_t best_waste = UINT64_MAX; /* in 1/65536 of the span */
-
-    for (unsigned n = 1; n <= MAX_SPAN_SLICES; n++) {
-        uint32_t bytes = n << SLICE_SHIFT;
-        uint64_t waste = ((uint64_t)(bytes % size) << 16) / bytes;
-
-        if (bytes / size < MIN_SPAN_BLOCKS) {
-            continue;
-        }
-        if (waste < best_waste) {
-            best = n;
-            best_waste = waste;
-        }
-        if (waste <= 65536 / 16) {
-            break;
-        }
-    }
-    return best;
-}
-
-static uint32_t
-next_size(uint32_t size)
-{
-    uint32_t step = size < EXACT_MAX ? 16 : 1u << (log2_floor(size) - 3);
-
-    return size + step;
-}
-
-void
-size_class_init(void)
-{
-    uint32_t size = 16;
-
-    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        struct size_class *sc = &size_classes[c];
-        unsigned slices = choose_slices(size);
-
-        sc->size = size;
-        sc->reciprocal = (UINT64_MAX / size + 1) | 1; /* odd: no bit of the offset is lost */
-        sc->step = sc->reciprocal * size;             /* modulo 2^64 */
-        sc->slices = (uint16_t)slices;
-        sc->capacity = (slices << SLICE_SHIFT) / size;
-        sc->bin_limit = (uint8_t)max_zu(min_zu(BIN_LIMIT_BYTES / size, BIN_LIMIT_BLOCKS), 4);
-        sc->bin_most = size > BIN_SMALL ? BIN_MOST_BLOCKS : sc->bin_limit;
-        sc->keep_live = (uint16_t)(sc->capacity / (sc->capacity <= 16 ? 4 : 8));
-        tide_assert(size_class_of(size) == c && (c == 0 || size_class_of(size - 15) == c));
-        size = next_size(size);
-    }
-}

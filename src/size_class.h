@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sizes to classes. 16-byte steps to 256, then 8 classes per doubling (at most 12.5 % apart) to
- * 32 KiB; beyond that a block is a span of its own. The look-up table is constant; the table of
- * classes is filled once, by size_class_init.
+ * 32 KiB; beyond that a block is a span of its own. The tables are constant.
  */
 #ifndef TIDE_SIZE_CLASS_H
 #define TIDE_SIZE_CLASS_H
@@ -41,11 +40,9 @@ struct size_class {
     uint8_t bin_most;    /* and at last, see bin_room */
 };
 
-extern TIDE_HIDDEN struct size_class size_classes[TIDE_CLASS_COUNT]; /* init: */
+extern TIDE_HIDDEN const struct size_class size_classes[TIDE_CLASS_COUNT];
 /* (size+15)>>4 → 2*class + 2, 0 for no bytes: bins are 16 bytes and addressed by 8 at most. */
 extern TIDE_HIDDEN const uint8_t size_class_lookup[TIDE_CLASS_LOOKUP_LEN];
-
-void size_class_init(void);
 
 /* size <= TIDE_SMALL_MAX; that of 0 is that of 1. */
 TIDE_HOT unsigned

@@ -221,6 +221,10 @@ typedef struct heap_class {
     bool had_spans : 1; /* owner: see span_from_arena */
 } heap_class_t;
 
+/* Span records that fill up the first os page of a heap: those of a small thread's spans cost no
+ * page then. Like all records they serve whatever span wants one. */
+#define HEAP_RECORDS 7u
+
 /* Counters of one heap: owner-w/any-r. */
 typedef struct heap_counters {
     uint64_t refills;
@@ -241,7 +245,8 @@ typedef struct heap_counters {
 
 /*
  * One per thread, from metadata, never unmapped; handed whole to the next thread when its thread
- * exits. What every process uses comes first.
+ * exits. What every thread uses comes first, and is one os page with the records of its first
+ * spans; what follows is not touched before it has blocks of other threads, or ends.
  */
 struct heap {
     bin_t *bins;                /* owner: its thread's front's, or resting_bins */
@@ -258,9 +263,11 @@ struct heap {
     heap_counters_t counters;                  /* owner-w/any-r: */
     span_t *large_cache[HEAP_LARGE_CACHE + 1]; /* owner: by slices; a freed large block each */
     heap_class_t classes[TIDE_CLASS_COUNT];    /* owner: */
+    span_t records[HEAP_RECORDS];              /* not the heap's: see HEAP_RECORDS */
     bin_t resting_bins[TIDE_CLASS_COUNT];      /* owner: the bins while it has no thread */
     remote_batch_t ring[HEAP_RING_LEN];        /* owner: */
 };
+TIDE_STATIC_ASSERT(offsetof(heap_t, resting_bins) <= HEAP_ALIGN, "the rest is the first os page");
 
 enum heap_state {
     HEAP_LIVE = 1,   /* a thread has it */

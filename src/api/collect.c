@@ -142,7 +142,7 @@ collect_arena(struct tide_stats *out)
     out->hole_purge_bytes = atomic_load_relaxed(&c->hole_purged_bytes);
 }
 
-void
+TIDE_COLD void
 stats_collect(struct tide_stats *out)
 {
     const struct keeper_counters *k = &keeper_counters;

@@ -26,13 +26,13 @@ struct request {
 
 typedef void text_fn(fmt_t *out);
 
-static void
+TIDE_COLD static void
 write_version(fmt_t *out)
 {
     fmt_str(out, TIDE_VERSION);
 }
 
-static void
+TIDE_COLD static void
 write_stats_json(fmt_t *out)
 {
     struct tide_stats stats;
@@ -41,7 +41,7 @@ write_stats_json(fmt_t *out)
     stats_write_json(&stats, out);
 }
 
-static void
+TIDE_COLD static void
 write_stats_text(fmt_t *out)
 {
     struct tide_stats stats;
@@ -51,7 +51,7 @@ write_stats_text(fmt_t *out)
 }
 
 static const struct {
-    const char *name;
+    char name[16];
     text_fn *write;
 } texts[] = {
     {"version", write_version},      {"help", options_write_help},
@@ -184,7 +184,7 @@ ctl_read(const char *name, const struct request *request)
     return ENOENT;
 }
 
-TIDE_EXPORT int
+TIDE_EXPORT TIDE_COLD int
 tide_ctl(const char *name, void *out, size_t *out_len, const void *in, size_t in_len)
 {
     struct request request = {.out = out, .out_len = out_len, .in = in, .in_len = in_len};
@@ -201,13 +201,13 @@ tide_ctl(const char *name, void *out, size_t *out_len, const void *in, size_t in
     return error;
 }
 
-TIDE_EXPORT const char *
+TIDE_EXPORT TIDE_COLD const char *
 tide_version(void)
 {
     return TIDE_VERSION;
 }
 
-TIDE_EXPORT void
+TIDE_EXPORT TIDE_COLD void
 tide_stats_print(int fd)
 {
     char buf[1024];

@@ -72,7 +72,7 @@ tide_mallopt(int parameter, int value)
     return parameter >= MALLOPT_FIRST && parameter <= MALLOPT_LAST && parameter != 0;
 }
 
-TIDE_EXPORT void
+TIDE_EXPORT TIDE_COLD void
 tide_malloc_stats(void)
 {
     tide_stats_print(STDERR_FILENO);
@@ -80,7 +80,7 @@ tide_malloc_stats(void)
 
 /* ---- malloc_info --------------------------------------------------------------------------- */
 
-static int
+TIDE_COLD static int
 sink_stream(void *arg, const char *text, size_t len)
 {
     errno = 0;
@@ -168,7 +168,7 @@ write_xml(fmt_t *out)
     fmt_str(out, "</malloc>\n");
 }
 
-TIDE_EXPORT int
+TIDE_EXPORT TIDE_COLD int
 tide_malloc_info(int options, FILE *stream)
 {
     int saved_errno = errno;
@@ -215,26 +215,26 @@ mallopt(int parameter, int value)
     return tide_mallopt(parameter, value);
 }
 
-TIDE_EXPORT void
+TIDE_EXPORT TIDE_COLD void
 malloc_stats(void)
 {
     tide_malloc_stats();
 }
 
-TIDE_EXPORT int
+TIDE_EXPORT TIDE_COLD int
 malloc_info(int options, FILE *stream)
 {
     return tide_malloc_info(options, stream);
 }
 
-TIDE_EXPORT struct mallinfo2
+TIDE_EXPORT TIDE_COLD struct mallinfo2
 mallinfo2(void)
 {
     return info_make();
 }
 
 /* The old form has ints, which wrap: that is its known defect. */
-TIDE_EXPORT struct mallinfo
+TIDE_EXPORT TIDE_COLD struct mallinfo
 mallinfo(void)
 {
     struct mallinfo2 info = info_make();

@@ -44,7 +44,7 @@ options_apply_runtime(void)
     atomic_store_relaxed(&keeper_config.spare_bytes, option_load(span_retain));
 }
 
-static void
+TIDE_COLD static void
 say_hello(void)
 {
     char text[512];
@@ -61,7 +61,7 @@ say_hello(void)
     fmt_flush(&f);
 }
 
-TIDE_COLD static int
+TIDE_NOINLINE static int
 init_locked(void)
 {
     bool huge = true;
@@ -70,7 +70,6 @@ init_locked(void)
     os_init();
     options_init();
     stats_at_start();
-    size_class_init();
     atomic_store_relaxed(&heap_guard, (uintptr_t)os_random() | 1);
     if (space_init(tide_opt.reserve) != 0) {
         return ENOMEM;
@@ -114,11 +113,13 @@ tide_init_once(void)
 __attribute__((constructor)) static void
 tide_constructor(void)
 {
+    TIDE_WARM_TEXT(conf_env, CONF_ENV);
+
     heap_threads_init();
     fork_register();
     /* Who asks for help, statistics or a damaged option's message gets them even if the program
      * never allocates. */
-    if (getenv(CONF_ENV) != NULL) {
+    if (getenv(conf_env) != NULL) {
         (void)tide_init_once();
     }
 }

@@ -17,10 +17,10 @@
 #define NUMBER_INT(def) (def)
 #define NUMBER_ENUM(def) (def)
 #define NUMBER_STRING(def) 0
-#define STRING_BOOL(def) NULL
-#define STRING_SIZE(def) NULL
-#define STRING_INT(def) NULL
-#define STRING_ENUM(def) NULL
+#define STRING_BOOL(def) ""
+#define STRING_SIZE(def) ""
+#define STRING_INT(def) ""
+#define STRING_ENUM(def) ""
 #define STRING_STRING(def) (def)
 
 /* The defaults are there before any code runs. */
@@ -30,7 +30,7 @@ struct tide_options tide_opt = {
 #undef TIDE_OPTION
 };
 
-const struct option option_table[] = {
+TIDE_COLD_DATA const struct option option_table[] = {
 #define TIDE_OPTION(tag, kind, units, least, most, def, when, stability, line, text)               \
     {                                                                                              \
         .name = #tag,                                                                              \
@@ -42,7 +42,7 @@ const struct option option_table[] = {
         .max = most,                                                                               \
         .number = NUMBER_##kind(def),                                                              \
         .string = STRING_##kind(def),                                                              \
-        .field = &tide_opt.tag,                                                                    \
+        .offset = offsetof(struct tide_options, tag),                                              \
         .brief = line,                                                                             \
     },
 #include "api/options.def"
@@ -51,13 +51,13 @@ const struct option option_table[] = {
 
 TIDE_STATIC_ASSERT(TIDE_ARRAY_LEN(option_table) == OPTION_COUNT, "one each");
 
-bool
+TIDE_COLD bool
 option_text_equals(const char *text, size_t len, const char *word)
 {
     return strlen(word) == len && memcmp(text, word, len) == 0;
 }
 
-const struct option *
+TIDE_COLD const struct option *
 option_find(const char *name, size_t len)
 {
     for (size_t i = 0; i < OPTION_COUNT; i++) {
@@ -71,7 +71,7 @@ option_find(const char *name, size_t len)
 /* ---- values ------------------------------------------------------------------------------- */
 
 /* Word number `index` of "first|second|..."; NULL past the last. */
-const char *
+TIDE_COLD const char *
 option_enum_word(const char *words, uint64_t index, size_t *len)
 {
     for (; index > 0; index--) {
@@ -86,17 +86,17 @@ option_enum_word(const char *words, uint64_t index, size_t *len)
 }
 
 /* The number of an ENUM, SIZE, INT or BOOL. */
-uint64_t
+TIDE_COLD uint64_t
 option_number(const struct option *option)
 {
     switch (option->type) {
     case TYPE_BOOL:
-        return atomic_load_relaxed((bool *)option->field);
+        return atomic_load_relaxed((bool *)option_field(option));
     case TYPE_SIZE:
-        return atomic_load_relaxed((size_t *)option->field);
+        return atomic_load_relaxed((size_t *)option_field(option));
     case TYPE_INT:
     case TYPE_ENUM:
-        return atomic_load_relaxed((unsigned *)option->field);
+        return atomic_load_relaxed((unsigned *)option_field(option));
     case TYPE_STRING:
     default:
         return 0;
@@ -104,7 +104,7 @@ option_number(const struct option *option)
 }
 
 /* A number as people write it in a setting. */
-void
+TIDE_COLD void
 option_write_number(const struct option *option, uint64_t number, fmt_t *out)
 {
     size_t len;
@@ -131,11 +131,11 @@ option_write_number(const struct option *option, uint64_t number, fmt_t *out)
     }
 }
 
-void
+TIDE_COLD void
 option_write_value(const struct option *option, fmt_t *out)
 {
     if (option->type == TYPE_STRING) {
-        fmt_str(out, option->field);
+        fmt_str(out, option_field(option));
     } else {
         option_write_number(option, option_number(option), out);
     }
@@ -155,7 +155,7 @@ static bool
 is_changed(const struct option *option)
 {
     if (option->type == TYPE_STRING) {
-        return strcmp(option->field, option->string) != 0;
+        return strcmp(option_field(option), option->string) != 0;
     }
     return option_number(option) != option->number;
 }
@@ -165,7 +165,7 @@ is_changed(const struct option *option)
 static const char *
 type_name(enum option_type type)
 {
-    static const char *const names[] = {"bool", "size", "int", "string", "enum"};
+    TIDE_COLD_DATA static const char names[][8] = {"bool", "size", "int", "string", "enum"};
 
     return names[type];
 }
@@ -203,7 +203,7 @@ write_help_of(const struct option *option, fmt_t *out)
                option->is_stable ? "" : "; experimental");
 }
 
-void
+TIDE_COLD void
 options_write_help(fmt_t *out)
 {
     fmt_str(out, "tidemalloc options, with their defaults. Set them by\n"
@@ -214,7 +214,7 @@ options_write_help(fmt_t *out)
     }
 }
 
-void
+TIDE_COLD void
 options_print_help(int fd)
 {
     char buf[512];
@@ -250,7 +250,7 @@ static void
 write_json_value(const struct option *option, fmt_t *out)
 {
     if (option->type == TYPE_STRING) {
-        fmt_json_str(out, option->field);
+        fmt_json_str(out, option_field(option));
     } else {
         write_json_number(option, option_number(option), out);
     }
@@ -266,7 +266,7 @@ write_json_default(const struct option *option, fmt_t *out)
     }
 }
 
-void
+TIDE_COLD void
 options_write_json(fmt_t *out)
 {
     for (size_t i = 0; i < OPTION_COUNT; i++) {
@@ -292,7 +292,7 @@ options_write_json(fmt_t *out)
     fmt_str(out, "]\n");
 }
 
-void
+TIDE_COLD void
 options_write_values_json(fmt_t *out)
 {
     for (size_t i = 0; i < OPTION_COUNT; i++) {
@@ -302,7 +302,7 @@ options_write_values_json(fmt_t *out)
     fmt_char(out, '}');
 }
 
-void
+TIDE_COLD void
 options_write_changed(fmt_t *out)
 {
     bool is_first = true;

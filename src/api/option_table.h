@@ -11,17 +11,17 @@
 enum option_type { TYPE_BOOL, TYPE_SIZE, TYPE_INT, TYPE_STRING, TYPE_ENUM };
 
 struct option {
-    const char *name;
+    char name[32];
     enum option_type type;
     bool is_runtime; /* may be set after start-up */
     bool is_stable;
-    const char *unit; /* ENUM: the words, separated by | */
-    uint64_t min;     /* STRING: of the length */
+    char unit[24]; /* ENUM: the words, separated by | */
+    uint64_t min;  /* STRING: of the length */
     uint64_t max;
-    uint64_t number;    /* default of all types but STRING */
-    const char *string; /* default of STRING */
-    void *field;        /* in tide_opt */
-    const char *brief;
+    uint64_t number; /* default of all types but STRING */
+    char string[8];  /* default of STRING */
+    size_t offset;   /* in tide_opt */
+    char brief[80];
 };
 
 enum {
@@ -32,6 +32,13 @@ enum {
 };
 
 extern TIDE_HIDDEN const struct option option_table[];
+
+/* Where the value is. */
+static inline void *
+option_field(const struct option *option)
+{
+    return (char *)&tide_opt + option->offset;
+}
 
 bool option_text_equals(const char *text, size_t len, const char *word);
 /* NULL: there is none of that name. */

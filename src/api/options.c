@@ -34,14 +34,14 @@ option_store(const struct option *option, uint64_t number)
 {
     switch (option->type) {
     case TYPE_BOOL:
-        atomic_store_relaxed((bool *)option->field, number != 0);
+        atomic_store_relaxed((bool *)option_field(option), number != 0);
         break;
     case TYPE_SIZE:
-        atomic_store_relaxed((size_t *)option->field, (size_t)number);
+        atomic_store_relaxed((size_t *)option_field(option), (size_t)number);
         break;
     case TYPE_INT:
     case TYPE_ENUM:
-        atomic_store_relaxed((unsigned *)option->field, (unsigned)number);
+        atomic_store_relaxed((unsigned *)option_field(option), (unsigned)number);
         break;
     case TYPE_STRING:
     default:
@@ -52,7 +52,8 @@ option_store(const struct option *option, uint64_t number)
 static int
 parse_bool(const char *text, size_t len, uint64_t *number)
 {
-    static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
+    TIDE_COLD_DATA static const char words[][8] = {"false", "true", "no", "yes",
+                                                   "off",   "on",   "0",  "1"};
 
     for (size_t i = 0; i < TIDE_ARRAY_LEN(words); i++) {
         if (option_text_equals(text, len, words[i])) {
@@ -161,8 +162,8 @@ option_set(const struct option *option, const char *text, size_t len)
     case TYPE_STRING:
         error = check_string(option, text, len);
         if (error == 0) {
-            memcpy(option->field, text, len);
-            ((char *)option->field)[len] = '\0';
+            memcpy(option_field(option), text, len);
+            ((char *)option_field(option))[len] = '\0';
         }
         return error;
     default:
@@ -310,7 +311,7 @@ parse_entry(struct parser *parser)
     }
 }
 
-static void
+TIDE_COLD static void
 parser_end_entry(struct parser *parser)
 {
     parse_entry(parser);
@@ -318,7 +319,7 @@ parser_end_entry(struct parser *parser)
     parser->is_overlong = false;
 }
 
-static void
+TIDE_COLD static void
 parser_feed(struct parser *parser, const char *text, size_t len)
 {
     for (; len > 0; text++, len--) {
@@ -352,7 +353,7 @@ parser_init(struct parser *parser, const char *source, int fd)
     parser->len = 0;
 }
 
-size_t
+TIDE_COLD size_t
 options_parse(const char *source, const char *text, size_t len, int fd)
 {
     struct parser parser;
@@ -407,7 +408,7 @@ read_conf_file(const char *path)
  * Before libc has set `environ` (an audit library, a resolver of an indirect function) the kernel
  * still shows the initial environment here. Each variable ends in a NUL.
  */
-static void
+TIDE_COLD static void
 read_proc_environ(void)
 {
     static const char prefix[] = CONF_ENV "=";
@@ -439,7 +440,7 @@ read_proc_environ(void)
 static void
 read_environment(void)
 {
-    static const char prefix[] = CONF_ENV "=";
+    TIDE_WARM_TEXT(prefix, CONF_ENV "=");
     char **variable = environ;
 
     if (variable == NULL) {
@@ -469,9 +470,10 @@ options_is_secure(void)
 void
 options_init(void)
 {
+    TIDE_WARM_TEXT(conf_file, CONF_FILE);
     int saved_errno = errno;
 
-    read_conf_file(CONF_FILE);
+    read_conf_file(conf_file);
     if (&tide_conf != NULL && tide_conf != NULL) {
         options_parse("tide_conf", tide_conf, strlen(tide_conf), STDERR_FILENO);
     }
@@ -486,7 +488,7 @@ options_init(void)
 
 /* ---- run time ------------------------------------------------------------------------------ */
 
-int
+TIDE_COLD int
 options_set_by_name(const char *name, size_t name_len, const char *value, size_t value_len)
 {
     const struct option *option = option_find(name, name_len);
@@ -505,7 +507,7 @@ options_set_by_name(const char *name, size_t name_len, const char *value, size_t
     return error;
 }
 
-int
+TIDE_COLD int
 options_get_by_name(const char *name, size_t name_len, fmt_t *out)
 {
     const struct option *option = option_find(name, name_len);

@@ -21,35 +21,35 @@
 #include "os/os.h"
 
 struct figure {
-    const char *name;
-    const char *unit;
-    const char *brief;
+    char name[32];
+    char unit[8];
+    char brief[104];
     size_t offset; /* in its struct */
 };
 
-static const struct figure figures[] = {
+TIDE_COLD_DATA static const struct figure figures[] = {
 #define TIDE_STAT(name, kind, unit, brief) {#name, unit, brief, offsetof(struct tide_stats, name)},
 #include "api/stats.def"
 };
 
-static const struct figure class_figures[] = {
+TIDE_COLD_DATA static const struct figure class_figures[] = {
 #define TIDE_CLASS_STAT(name, brief) {#name, "", brief, offsetof(struct tide_class_stats, name)},
 #include "api/stats.def"
 };
 
-static const struct figure lane_figures[] = {
+TIDE_COLD_DATA static const struct figure lane_figures[] = {
 #define TIDE_LANE_STAT(name, brief) {#name, "", brief, offsetof(struct tide_lane_stats, name)},
 #include "api/stats.def"
 };
 
-static const char *const lane_names[TIDE_LANE_COUNT] = {"default"};
+TIDE_COLD_DATA static const char lane_names[TIDE_LANE_COUNT][8] = {"default"};
 
 struct feature {
-    const char *name;
+    char name[24];
     enum os_feature bit;
 };
 
-static const struct feature features[] = {
+TIDE_COLD_DATA static const struct feature features[] = {
 #define TIDE_FEATURE(name, bit, brief) {#name, bit},
 #include "api/stats.def"
 };
@@ -73,7 +73,7 @@ take_process(struct tide_stats *out)
     }
 }
 
-void
+TIDE_COLD void
 stats_take(struct tide_stats *out)
 {
     int saved_errno = errno;
@@ -84,7 +84,7 @@ stats_take(struct tide_stats *out)
     errno = saved_errno;
 }
 
-const uint64_t *
+TIDE_COLD const uint64_t *
 stats_find(const struct tide_stats *stats, const char *name, size_t name_len)
 {
     for (size_t i = 0; i < TIDE_ARRAY_LEN(figures); i++) {
@@ -115,7 +115,7 @@ write_members(fmt_t *out, const struct figure *table, size_t count, const void *
     }
 }
 
-void
+TIDE_COLD void
 stats_write_features_json(fmt_t *out)
 {
     for (size_t i = 0; i < TIDE_ARRAY_LEN(features); i++) {
@@ -154,7 +154,7 @@ write_lanes_json(const struct tide_stats *stats, fmt_t *out)
     fmt_char(out, ']');
 }
 
-void
+TIDE_COLD void
 stats_write_json(const struct tide_stats *stats, fmt_t *out)
 {
     fmt_printf(out, "{\"tidemalloc\":\"%s\",\"pid\":%d", TIDE_VERSION, os_pid());
@@ -213,7 +213,7 @@ write_classes_text(const struct tide_stats *stats, fmt_t *out)
     }
 }
 
-void
+TIDE_COLD void
 stats_write_text(const struct tide_stats *stats, fmt_t *out)
 {
     fmt_printf(out, "tidemalloc %s, process %d\n", TIDE_VERSION, os_pid());
@@ -332,17 +332,14 @@ write_report(int fd)
     return fmt_flush(&out);
 }
 
-void
-stats_at_exit(void)
+TIDE_COLD static void
+report_at_exit(void)
 {
     int saved_errno = errno;
     char path[512];
     int error;
     int fd;
 
-    if (tide_opt.stats[0] == '\0') {
-        return;
-    }
     if (is_to_stderr()) {
         write_report(stderr_fd());
     } else if (!expand_path(tide_opt.stats, path, sizeof path)) {
@@ -358,4 +355,12 @@ stats_at_exit(void)
         }
     }
     errno = saved_errno;
+}
+
+void
+stats_at_exit(void)
+{
+    if (tide_opt.stats[0] != '\0') {
+        report_at_exit();
+    }
 }

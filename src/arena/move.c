@@ -24,7 +24,7 @@
 
 static uint32_t moved_chunks; /* lock(arena) */
 
-bool
+TIDE_COLD bool
 chunk_renew(char *start, size_t bytes)
 {
     const chunk_t *chunk = &space.chunks[chunk_of_address(start)];
@@ -41,7 +41,7 @@ chunk_renew(char *start, size_t bytes)
     return true;
 }
 
-bool
+TIDE_COLD bool
 chunk_mark_moved_locked(size_t index)
 {
     chunk_t *chunk = &space.chunks[index];
@@ -53,7 +53,7 @@ chunk_mark_moved_locked(size_t index)
     return chunk->moved != 0;
 }
 
-void
+TIDE_COLD void
 chunk_mark_renewed_locked(size_t index)
 {
     moved_chunks -= space.chunks[index].moved;
@@ -107,7 +107,7 @@ take_pages(size_t to, uint64_t mask, size_t donor)
     return outcome;
 }
 
-bool
+TIDE_COLD bool
 arena_gather(struct slices *slices)
 {
     size_t first = chunk_of_address(slices->start);
@@ -168,7 +168,7 @@ may_move_to(const char *to)
     return may;
 }
 
-bool
+TIDE_COLD bool
 arena_move(char *from, char *to, size_t bytes, size_t *copied)
 {
     *copied = 0;

@@ -141,7 +141,7 @@ purge_free(size_t max_bytes, uint32_t before_tick)
     return done;
 }
 
-size_t
+TIDE_COLD size_t
 arena_purge_free(size_t max_bytes, uint32_t before_tick)
 {
     size_t done;
@@ -152,7 +152,7 @@ arena_purge_free(size_t max_bytes, uint32_t before_tick)
     return done;
 }
 
-void
+TIDE_COLD void
 arena_count_hole_purge(const char *address, size_t bytes)
 {
     split_chunk(chunk_of_address(address));
@@ -160,7 +160,7 @@ arena_count_hole_purge(const char *address, size_t bytes)
     atomic_add_relaxed(&arena_counters.hole_purged_bytes, bytes);
 }
 
-void
+TIDE_COLD void
 arena_make_up_for(size_t count)
 {
     size_t dirty = atomic_load_relaxed(&arena_counters.free_dirty_slices);

@@ -166,14 +166,14 @@ chunk_give(size_t index, uint64_t mask, uint64_t dirty)
 }
 
 /* For purging: takes free dirty slices out of circulation, and puts them back. */
-void
+TIDE_COLD void
 chunk_withdraw_locked(size_t index, uint64_t mask)
 {
     space.chunks[index].free &= ~mask;
     chunk_refile(index);
 }
 
-void
+TIDE_COLD void
 chunk_restore_locked(size_t index, uint64_t mask, bool clean)
 {
     chunk_t *chunk = &space.chunks[index];
@@ -208,7 +208,7 @@ chunk_give_rest_locked(size_t index, uint64_t mask, uint64_t dirty)
     chunk_refile(index);
 }
 
-bool
+TIDE_COLD bool
 chunk_is_bare_locked(size_t index, uint64_t mask)
 {
     const chunk_t *chunk = &space.chunks[index];
@@ -216,7 +216,7 @@ chunk_is_bare_locked(size_t index, uint64_t mask)
     return chunk->bare != 0 && chunk->free == ~mask && chunk->dirty == 0;
 }
 
-size_t
+TIDE_COLD size_t
 chunk_find_donor_locked(size_t like)
 {
     enum chunk_kind kind = space.chunks[like].kind;

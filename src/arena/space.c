@@ -31,10 +31,11 @@
 #define HINT_BASE ((uintptr_t)0x100000000000u)
 #define HINT_RANDOM_MASK 0x3fffu
 
-static slice_t slice_unknown; /* const: for what is freed before there is a reservation */
+/* const: for what is freed before there is a reservation */
+static TIDE_SPARSE slice_t slice_unknown;
 struct space space = {.slices = &slice_unknown};
-span_t span_none;
-span_t span_gone;
+TIDE_SPARSE span_t span_none;
+TIDE_SPARSE span_t span_gone;
 lock_t meta_lock;
 
 /* A part of the reservation that becomes accessible from the bottom up. */
@@ -146,6 +147,7 @@ give_back_ends(char *start, size_t total, size_t slack)
 int
 space_init(size_t want_bytes)
 {
+    TIDE_WARM_TEXT(name, "tidemalloc");
     uintptr_t hint = HINT_BASE + ((os_random() & HINT_RANDOM_MASK) << 30);
     size_t bytes = first_reservation(align_up(want_bytes, CHUNK_BYTES));
 
@@ -167,7 +169,7 @@ space_init(size_t want_bytes)
             space.reserved_chunks = (total - slack - meta_size) >> CHUNK_SHIFT;
             space.reserved_bytes = meta_size + (space.reserved_chunks << CHUNK_SHIFT);
             give_back_ends(start, total, slack);
-            os_name_range(start + slack, space.reserved_bytes, "tidemalloc");
+            os_name_range(start + slack, space.reserved_bytes, name);
             return 0;
         }
     }
@@ -282,13 +284,13 @@ meta_alloc_aligned(size_t size, size_t align)
     return p;
 }
 
-size_t
+TIDE_COLD size_t
 meta_bytes(void)
 {
     return meta_used + slices_region.committed + wrapped_region.committed + chunk_region.committed;
 }
 
-size_t
+TIDE_COLD size_t
 meta_resident(void)
 {
     return os_resident_range(slices_region.start, slices_region.committed) +
@@ -297,7 +299,7 @@ meta_resident(void)
            os_resident_range(meta_region.start, meta_region.committed);
 }
 
-size_t
+TIDE_COLD size_t
 meta_span_bytes(void)
 {
     return space.base - (uintptr_t)space.slices;

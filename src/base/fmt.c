@@ -19,7 +19,7 @@
 /* Digits of the largest 64-bit number. */
 #define DECIMAL_DIGITS_MAX 20
 
-int
+TIDE_COLD int
 fmt_write_fd(int fd, const char *text, size_t len)
 {
     int saved_errno = errno;
@@ -49,7 +49,7 @@ sink_fd(void *arg, const char *text, size_t len)
     return fmt_write_fd((int)(intptr_t)arg, text, len);
 }
 
-void
+TIDE_COLD void
 fmt_init_sink(fmt_t *f, fmt_sink_fn *sink, void *arg, char *buf, size_t cap)
 {
     *f = (fmt_t){.buf = buf, .cap = cap, .sink = sink, .arg = arg};
@@ -58,19 +58,19 @@ fmt_init_sink(fmt_t *f, fmt_sink_fn *sink, void *arg, char *buf, size_t cap)
     }
 }
 
-void
+TIDE_COLD void
 fmt_init_buffer(fmt_t *f, char *buf, size_t cap)
 {
     fmt_init_sink(f, NULL, NULL, buf, cap);
 }
 
-void
+TIDE_COLD void
 fmt_init_fd(fmt_t *f, int fd, char *buf, size_t cap)
 {
     fmt_init_sink(f, sink_fd, (void *)(intptr_t)fd, buf, cap);
 }
 
-int
+TIDE_COLD int
 fmt_flush(fmt_t *f)
 {
     if (f->sink != NULL) {
@@ -82,7 +82,7 @@ fmt_flush(fmt_t *f)
     return f->error;
 }
 
-bool
+TIDE_COLD bool
 fmt_is_truncated(const fmt_t *f)
 {
     return f->sink == NULL && f->total_bytes > f->len;
@@ -104,13 +104,13 @@ put(fmt_t *f, char c)
     }
 }
 
-void
+TIDE_COLD void
 fmt_char(fmt_t *f, char c)
 {
     put(f, c);
 }
 
-void
+TIDE_COLD void
 fmt_mem(fmt_t *f, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -118,7 +118,7 @@ fmt_mem(fmt_t *f, const char *text, size_t len)
     }
 }
 
-void
+TIDE_COLD void
 fmt_str(fmt_t *f, const char *s)
 {
     if (s == NULL) {
@@ -129,7 +129,7 @@ fmt_str(fmt_t *f, const char *s)
     }
 }
 
-void
+TIDE_COLD void
 fmt_pad(fmt_t *f, char c, size_t count)
 {
     while (count-- > 0) {
@@ -155,19 +155,19 @@ put_u64(fmt_t *f, uint64_t v, unsigned base, size_t width, char fill)
     }
 }
 
-void
+TIDE_COLD void
 fmt_u64(fmt_t *f, uint64_t v)
 {
     put_u64(f, v, 10, 0, ' ');
 }
 
-void
+TIDE_COLD void
 fmt_u64_width(fmt_t *f, uint64_t v, size_t width)
 {
     put_u64(f, v, 10, width, ' ');
 }
 
-void
+TIDE_COLD void
 fmt_i64(fmt_t *f, int64_t v)
 {
     if (v < 0) {
@@ -178,20 +178,20 @@ fmt_i64(fmt_t *f, int64_t v)
     }
 }
 
-void
+TIDE_COLD void
 fmt_hex(fmt_t *f, uint64_t v)
 {
     put_u64(f, v, 16, 0, ' ');
 }
 
-void
+TIDE_COLD void
 fmt_ptr(fmt_t *f, const void *p)
 {
     fmt_str(f, "0x");
     fmt_hex(f, (uint64_t)(uintptr_t)p);
 }
 
-void
+TIDE_COLD void
 fmt_str_width(fmt_t *f, const char *s, size_t width)
 {
     size_t before = f->total_bytes;
@@ -202,7 +202,7 @@ fmt_str_width(fmt_t *f, const char *s, size_t width)
     }
 }
 
-void
+TIDE_COLD void
 fmt_ms_from_ns(fmt_t *f, uint64_t ns)
 {
     fmt_u64(f, ns / 1000000);
@@ -210,7 +210,7 @@ fmt_ms_from_ns(fmt_t *f, uint64_t ns)
     put_u64(f, ns / 1000 % 1000, 10, 3, '0');
 }
 
-void
+TIDE_COLD void
 fmt_size(fmt_t *f, uint64_t bytes)
 {
     static const char suffix[] = {'\0', 'K', 'M', 'G', 'T', 'P', 'E'};
@@ -226,7 +226,7 @@ fmt_size(fmt_t *f, uint64_t bytes)
     }
 }
 
-void
+TIDE_COLD void
 fmt_size_human(fmt_t *f, uint64_t bytes)
 {
     static const char prefix[] = "BKMGTPE";
@@ -313,7 +313,7 @@ json_ascii(fmt_t *f, unsigned char c)
     }
 }
 
-void
+TIDE_COLD void
 fmt_json_mem(fmt_t *f, const char *text, size_t len)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -336,13 +336,13 @@ fmt_json_mem(fmt_t *f, const char *text, size_t len)
     put(f, '"');
 }
 
-void
+TIDE_COLD void
 fmt_json_str(fmt_t *f, const char *s)
 {
     fmt_json_mem(f, s, strlen(s));
 }
 
-void
+TIDE_COLD void
 fmt_xml_str(fmt_t *f, const char *s)
 {
     for (; *s != '\0'; s++) {
@@ -367,7 +367,7 @@ fmt_xml_str(fmt_t *f, const char *s)
     }
 }
 
-void
+TIDE_COLD void
 fmt_printable(fmt_t *f, const char *text, size_t len, size_t max)
 {
     for (size_t i = 0; i < len && i < max; i++) {
@@ -503,7 +503,7 @@ convert(fmt_t *f, const char **p, struct args *args)
     return true;
 }
 
-void
+TIDE_COLD void
 fmt_printf(fmt_t *f, const char *format, ...)
 {
     struct args args;

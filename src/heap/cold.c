@@ -53,7 +53,7 @@ purge_between(const span_t *span, size_t from_block, size_t to_block)
     return to - from;
 }
 
-size_t
+TIDE_COLD size_t
 span_cool(span_t *span, uint32_t *live)
 {
     block_t *chain = &list_end;
@@ -85,7 +85,7 @@ span_cool(span_t *span, uint32_t *live)
     return purged;
 }
 
-size_t
+TIDE_COLD size_t
 heap_purge_holes(uint32_t before_tick, size_t max_bytes)
 {
     size_t purged = 0;

@@ -481,7 +481,9 @@ heap_free_slow(void *p)
     enum span_state state;
 
     if (span == NULL) {
-        foreign_free(p);
+        if (p != NULL) {
+            foreign_free(p);
+        }
         return;
     }
     if (atomic_load_relaxed(&span->kind) == SPAN_LARGE && p == span->start) {

@@ -110,8 +110,9 @@ size_t heap_dissolve_orphans(uint32_t before_tick);
 /* Lets go of everything the heap owns (its thread's own, or an orphan's). */
 void heap_let_go_all(heap_t *heap);
 
-/* A heap that owns nothing, on the list of all heaps; NULL without metadata. */
-heap_t *heap_new(void);
+/* A heap that owns nothing, on the list of all heaps, its empty bins there or, if bins is NULL, in
+ * itself. NULL without metadata. */
+heap_t *heap_new(bin_t *bins);
 
 /* The list of every heap ever made. */
 heap_t *heap_first(void);

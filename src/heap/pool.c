@@ -13,13 +13,15 @@
 
 struct pool {
     lock_t lock TIDE_ALIGNED(TIDE_CACHE_LINE);
-    span_t *first;   /* lock */
-    span_t *last;    /* lock */
-    uint32_t count;  /* lock; relaxed to read */
-    uint32_t wanted; /* relaxed: a heap found none since one was put here */
+    span_t *first;  /* lock */
+    span_t *last;   /* lock */
+    uint32_t count; /* lock; relaxed to read */
 };
 
-static struct pool pools[TIDE_CLASS_COUNT];
+static TIDE_SPARSE struct pool pools[TIDE_CLASS_COUNT];
+/* relaxed: a heap found none since one was put there. Not in the pools: every process has wanted
+ * spans, a small one has none to spare. */
+static bool wanted[TIDE_CLASS_COUNT] TIDE_ALIGNED(TIDE_CACHE_LINE);
 
 static void
 unlink_locked(struct pool *pool, span_t *span)
@@ -103,7 +105,7 @@ pool_put(heap_t *heap, span_t *span, uint32_t live)
         return;
     }
     link_first_locked(pool, span);
-    atomic_store_relaxed(&pool->wanted, 0);
+    atomic_store_relaxed(&wanted[span->size_class], false);
     lock_release(&pool->lock);
     if (heap != NULL) {
         counter_add(&heap->counters.pooled, 1);
@@ -138,8 +140,8 @@ pool_take(unsigned size_class)
     span_t *span;
 
     if (atomic_load_relaxed(&pool->count) == 0) {
-        if (atomic_load_relaxed(&pool->wanted) == 0) {
-            atomic_store_relaxed(&pool->wanted, 1);
+        if (!atomic_load_relaxed(&wanted[size_class])) {
+            atomic_store_relaxed(&wanted[size_class], true);
         }
         return NULL;
     }
@@ -162,7 +164,7 @@ wants_cooling(const span_t *span, uint16_t before)
            (remote_state(word) == SPAN_POOLED || (span->flags & SPAN_FLAG_STALE) != 0);
 }
 
-span_t *
+TIDE_COLD span_t *
 pool_take_oldest(unsigned size_class, uint16_t before)
 {
     struct pool *pool = &pools[size_class];
@@ -185,7 +187,7 @@ pool_take_oldest(unsigned size_class, uint16_t before)
     return span;
 }
 
-void
+TIDE_COLD void
 pool_put_cold(span_t *span, uint32_t live)
 {
     struct pool *pool = &pools[span->size_class];
@@ -248,7 +250,7 @@ mark_free_locked(span_t *span, block_t *head, uint32_t count)
     return marked;
 }
 
-bool
+TIDE_COLD bool
 pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
 {
     struct pool *pool = &pools[span->size_class];
@@ -284,7 +286,7 @@ pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
 bool
 pool_is_wanted(unsigned size_class)
 {
-    return atomic_load_relaxed(&pools[size_class].wanted) != 0;
+    return atomic_load_relaxed(&wanted[size_class]);
 }
 
 uint32_t
@@ -293,7 +295,7 @@ pool_length(unsigned size_class)
     return atomic_load_relaxed(&pools[size_class].count);
 }
 
-void
+TIDE_COLD void
 pool_counts(unsigned size_class, uint64_t *spans, uint64_t *live)
 {
     struct pool *pool = &pools[size_class];

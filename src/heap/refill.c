@@ -223,7 +223,7 @@ heap_look_around(heap_t *heap)
     heap_poke_keeper();
 }
 
-TIDE_COLD static void *
+TIDE_NOINLINE static void *
 alloc_without_heap(size_t size)
 {
     heap_t *heap = heap_attach();
@@ -265,7 +265,7 @@ fallback_heap(void)
     heap_t *heap = atomic_load_acquire(&fallback);
     heap_t *none = NULL;
 
-    if (heap != NULL || (heap = heap_new()) == NULL) {
+    if (heap != NULL || (heap = heap_new(NULL)) == NULL) {
         return heap;
     }
     if (!atomic_cas_acq_rel(&fallback, &none, heap)) {

@@ -24,7 +24,7 @@
     {                                                                                              \
         .head = &list_end                                                                          \
     }
-TIDE_ALIGNED(HEAP_ALIGN) heap_t heap_empty;
+TIDE_SPARSE heap_t heap_empty TIDE_ALIGNED(HEAP_ALIGN);
 /* What every thread begins with. */
 TIDE_NAMED TIDE_TLS heap_front_t heap_front = {
     .reach = FRONT_STRICT,
@@ -99,11 +99,10 @@ bins_init(bin_t *bins)
     }
 }
 
-/* The heap is the calling thread's from now on. */
+/* The heap, whose bins are in the front, is the calling thread's from now on. */
 static void
 move_in(heap_t *heap)
 {
-    memcpy(heap_front.bins, heap->resting_bins, sizeof heap_front.bins);
     heap->bins = heap_front.bins;
     heap_front.reach = heap->open_bins > 0 ? FRONT_OPEN : FRONT_STRICT;
     heap_front.key = heap_key(heap);
@@ -119,14 +118,17 @@ move_out(heap_t *heap)
 }
 
 heap_t *
-heap_new(void)
+heap_new(bin_t *bins)
 {
     heap_t *heap = meta_alloc_aligned(sizeof *heap, HEAP_ALIGN);
 
     if (heap == NULL) {
         return NULL;
     }
-    heap->bins = heap->resting_bins;
+    for (unsigned i = HEAP_RECORDS; i-- > 0;) {
+        span_record_free(&heap->records[i]);
+    }
+    heap->bins = bins != NULL ? bins : heap->resting_bins;
     bins_init(heap->bins);
     heap->collect_at = 1;
     heap->state = HEAP_LIVE;
@@ -202,10 +204,9 @@ heap_attach(void)
         return NULL;
     }
     heap = take_idle();
-    if (heap == NULL) {
-        heap = heap_new();
-    }
-    if (heap == NULL) {
+    if (heap != NULL) {
+        memcpy(heap_front.bins, heap->resting_bins, sizeof heap_front.bins);
+    } else if ((heap = heap_new(heap_front.bins)) == NULL) {
         return NULL;
     }
     atomic_add_relaxed(&heap_live_count, 1);
@@ -275,7 +276,7 @@ take_old_orphan(uint32_t before_tick)
     return heap;
 }
 
-size_t
+TIDE_COLD size_t
 heap_dissolve_orphans(uint32_t before_tick)
 {
     size_t count = 0;
@@ -289,7 +290,7 @@ heap_dissolve_orphans(uint32_t before_tick)
     return count;
 }
 
-bool
+TIDE_COLD bool
 heap_let_go_spares(uint32_t keep)
 {
     bool left = false;
@@ -303,7 +304,7 @@ heap_let_go_spares(uint32_t keep)
 
 /* --- fork ------------------------------------------------------------------------------------ */
 
-void
+TIDE_COLD void
 heap_fork_abrupt(void)
 {
     for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {

@@ -5,7 +5,7 @@
 #define TRANSFER_BYTES ((size_t)128 << 10) /* a class, for two threads; at least two chains */
 #define TRANSFER_SHARES 8u                 /* more threads get no more */
 
-struct transfer transfers[TIDE_CLASS_COUNT];
+TIDE_SPARSE struct transfer transfers[TIDE_CLASS_COUNT];
 
 /* More threads have more on its way at a time. */
 static uint32_t
@@ -82,7 +82,7 @@ take_old(unsigned size_class, uint32_t before_tick)
     return chain;
 }
 
-bool
+TIDE_COLD bool
 transfer_send_home(uint32_t before_tick)
 {
     bool left = false;

@@ -122,7 +122,7 @@ release_free(const struct tide_advice *advice, const struct tide_record *record,
 }
 
 /* One pass; true when there may be more to do soon. lock(pass) held. */
-static bool
+TIDE_COLD static bool
 pass_locked(void)
 {
     struct peak_params params = {
@@ -178,7 +178,7 @@ sleep_interval(void)
     os_futex_wait(&never, 0, (uint64_t)atomic_load_relaxed(&keeper_config.interval_ms) * 1000000u);
 }
 
-static void *
+TIDE_COLD static void *
 keeper_thread_main(void *arg)
 {
     uint32_t quiet = 0;
@@ -279,7 +279,7 @@ keeper_is_running(void)
     return atomic_load_relaxed(&thread_state) == THREAD_RUNNING;
 }
 
-size_t
+TIDE_COLD size_t
 keeper_trim(void)
 {
     uint64_t before = bytes_given_back();

@@ -30,7 +30,7 @@ lock_is_forking(void)
     return atomic_load_relaxed(&lock_forking_thread) == lock_self();
 }
 
-TIDE_COLD void
+void
 lock_acquire_slow(lock_t *lock)
 {
     if (lock_is_forking()) {
@@ -53,7 +53,7 @@ lock_acquire_slow(lock_t *lock)
     }
 }
 
-TIDE_COLD void
+void
 lock_wake(lock_t *lock)
 {
     os_futex_wake(&lock->word, 1);

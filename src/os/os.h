@@ -34,7 +34,6 @@ struct os_info {
     uint32_t overcommit;  /* init: vm.overcommit_memory, 0 when unknown */
     size_t address_limit; /* init: RLIMIT_AS in bytes, SIZE_MAX when unlimited */
     size_t huge_page;     /* init: bytes of a transparent huge page; 0 without THP */
-    uint32_t cpus;        /* init: CPUs in the affinity mask (not the host's count) */
 };
 
 extern struct os_info os_info;

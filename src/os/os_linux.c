@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Linux behind os.h. System calls used: mmap, munmap, mprotect, madvise, mremap, mincore, futex,
- * getpid, gettid, sched_getaffinity, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), arch_prctl,
- * openat/read/close for three files at start, clock_gettime (vdso), write; pthread_create for the
- * one background thread. Thin wrappers: no retry loops, no alignment, no policy; those live in
- * arena/.
+ * getpid, gettid, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), arch_prctl, openat/read/close for
+ * three files at start, clock_gettime (vdso), write; pthread_create for the one background thread.
+ * Thin wrappers: no retry loops, no alignment, no policy; those live in arena/.
  *
  * All go through raw syscall() where libc's wrapper would be a cancellation point; errno is saved.
  */
@@ -19,7 +18,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -96,39 +94,29 @@ read_file(const char *path, char *buffer, size_t size)
 static void
 detect_huge_pages(void)
 {
+    TIDE_WARM_TEXT(enabled_path, "/sys/kernel/mm/transparent_hugepage/enabled");
+    TIDE_WARM_TEXT(zero_page_path, "/sys/kernel/mm/transparent_hugepage/use_zero_page");
+    TIDE_WARM_TEXT(never, "[never]");
+    TIDE_WARM_TEXT(always, "[always]");
     char text[64];
 
-    if (read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text) == 0 ||
-        strstr(text, "[never]") != NULL) {
+    if (read_file(enabled_path, text, sizeof text) == 0 || strstr(text, never) != NULL) {
         return;
     }
     os_info.features |= OS_FEATURE_THP;
     os_info.huge_page = (size_t)2 << 20;
-    if (strstr(text, "[always]") != NULL) {
+    if (strstr(text, always) != NULL) {
         os_info.features |= OS_FEATURE_THP_ALWAYS;
     }
-    if (read_file("/sys/kernel/mm/transparent_hugepage/use_zero_page", text, sizeof text) > 0 &&
-        text[0] == '1') {
+    if (read_file(zero_page_path, text, sizeof text) > 0 && text[0] == '1') {
         os_info.features |= OS_FEATURE_HUGE_ZERO;
     }
-}
-
-static uint32_t
-count_cpus(void)
-{
-    unsigned long mask[128] = {0};
-    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
-    uint32_t cpus = 0;
-
-    for (size_t i = 0; bytes > 0 && i < (size_t)bytes / sizeof mask[0]; i++) {
-        cpus += (uint32_t)__builtin_popcountl(mask[i]);
-    }
-    return cpus == 0 ? 1 : cpus;
 }
 
 void
 os_init(void)
 {
+    TIDE_WARM_TEXT(overcommit_path, "/proc/sys/vm/overcommit_memory");
     int saved_errno = errno;
     struct rlimit limit;
     char text[16];
@@ -136,11 +124,10 @@ os_init(void)
     /* Assumed until a call is refused: asking in advance would cost every tiny process a call. */
     os_info.features = OS_FEATURE_POPULATE_WRITE | OS_FEATURE_MREMAP_DONTUNMAP |
                        OS_FEATURE_DONTNEED | OS_FEATURE_VMA_NAMES | OS_FEATURE_THREADS;
-    os_info.cpus = count_cpus();
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
         os_info.address_limit = (size_t)limit.rlim_cur;
     }
-    if (read_file("/proc/sys/vm/overcommit_memory", text, sizeof text) > 0) {
+    if (read_file(overcommit_path, text, sizeof text) > 0) {
         os_info.overcommit = (uint32_t)(text[0] - '0');
     }
     detect_huge_pages();
@@ -161,7 +148,7 @@ os_reserve(void *hint, size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
-int
+TIDE_COLD int
 os_reserve_at(void *address, size_t size)
 {
     int saved_errno = errno;
@@ -284,7 +271,7 @@ os_advise_huge(void *address, size_t size, bool huge)
     return advise(address, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, "huge");
 }
 
-int
+TIDE_COLD int
 os_populate(void *address, size_t size)
 {
     int error;
@@ -299,7 +286,7 @@ os_populate(void *address, size_t size)
     return error;
 }
 
-int
+TIDE_COLD int
 os_move_pages(void *from, void *to, size_t size)
 {
     int saved_errno = errno;
@@ -318,7 +305,7 @@ os_move_pages(void *from, void *to, size_t size)
     return error;
 }
 
-int
+TIDE_COLD int
 os_renew(void *address, size_t size)
 {
     int saved_errno = errno;
@@ -332,7 +319,7 @@ os_renew(void *address, size_t size)
     return error;
 }
 
-bool
+TIDE_COLD bool
 os_is_mapped(const void *address, size_t size)
 {
     int saved_errno = errno;
@@ -350,7 +337,7 @@ os_is_mapped(const void *address, size_t size)
     return true;
 }
 
-size_t
+TIDE_COLD size_t
 os_resident_range(const void *address, size_t size)
 {
     int saved_errno = errno;
@@ -371,7 +358,7 @@ os_resident_range(const void *address, size_t size)
     return resident;
 }
 
-size_t
+TIDE_COLD size_t
 os_rss_bytes(void)
 {
     char text[128];
@@ -424,7 +411,7 @@ os_pid(void)
     return (int)syscall(SYS_getpid);
 }
 
-int
+TIDE_COLD int
 os_tid(void)
 {
     return (int)syscall(SYS_gettid);
@@ -451,7 +438,7 @@ os_futex_wake(uint32_t *word, int count)
     errno = saved_errno;
 }
 
-int
+TIDE_COLD int
 os_thread_start(void *(*run)(void *), void *arg)
 {
     int saved_errno = errno;
@@ -485,7 +472,7 @@ os_thread_start(void *(*run)(void *), void *arg)
     return error;
 }
 
-void
+TIDE_COLD void
 os_name_thread(const char *name)
 {
     int saved_errno = errno;
@@ -494,7 +481,7 @@ os_name_thread(const char *name)
     errno = saved_errno;
 }
 
-void
+TIDE_COLD void
 os_write(int fd, const char *text, size_t len)
 {
     int saved_errno = errno;

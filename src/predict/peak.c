@@ -2,7 +2,7 @@
 /* The recent-peak rule; see peak.h. */
 #include "predict/peak.h"
 
-void
+TIDE_COLD void
 peak_init(struct peak_state *state)
 {
     *state = (struct peak_state){.slot = 0};
@@ -23,7 +23,7 @@ advance(struct peak_state *state, uint64_t slot_ms, uint64_t now_ms)
     }
 }
 
-void
+TIDE_COLD void
 peak_observe(struct peak_state *state, const struct peak_params *params,
              const struct tide_record *record)
 {
@@ -38,7 +38,7 @@ peak_observe(struct peak_state *state, const struct peak_params *params,
     }
 }
 
-uint64_t
+TIDE_COLD uint64_t
 peak_level(const struct peak_state *state)
 {
     uint64_t level = 0;
@@ -49,7 +49,7 @@ peak_level(const struct peak_state *state)
     return level;
 }
 
-struct tide_advice
+TIDE_COLD struct tide_advice
 peak_advise(const struct peak_state *state, const struct peak_params *params,
             const struct tide_record *record)
 {

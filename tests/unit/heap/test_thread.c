@@ -237,6 +237,34 @@ test_destructors_may_allocate_to_the_last(void **state)
     assert_true(heaps(HEAP_LIVE) <= 2); /* ours, and the one for those without */
 }
 
+/* --- what a heap costs ------------------------------------------------------------------------ */
+
+static void
+make_heap(void *arg)
+{
+    static bin_t bins[TIDE_CLASS_COUNT];
+    heap_t *heap = heap_new(bins);
+    char *start = (char *)heap;
+
+    (void)arg;
+    require(heap != NULL);
+    require(heap->bins == bins);
+    for (size_t i = 0; i < HEAP_RECORDS; i++) { /* the next spans' records are in it */
+        span_t *span = span_record_alloc();
+
+        require((char *)span > start && (char *)span < start + HEAP_ALIGN);
+    }
+    require_eq(os_resident_range(start, HEAP_ALIGN), OS_PAGE);
+    require_eq(os_resident_range(start + HEAP_ALIGN, sizeof *heap - HEAP_ALIGN), 0);
+}
+
+static void
+test_a_new_heap_and_its_first_records_are_one_os_page(void **state)
+{
+    (void)state;
+    unit_child(make_heap, NULL);
+}
+
 /* --- no memory for a heap --------------------------------------------------------------------- */
 
 struct starving {
@@ -270,7 +298,7 @@ starve(void *arg)
         n++;
     }
     unit_faults_begin("commit", ENOMEM, 1, UINT32_MAX);
-    while (meta_alloc(64) != NULL) {
+    while (meta_alloc(64) != NULL || span_record_alloc() != NULL) {
     }
     for (size_t i = 0; i < n; i++) {
         unit_actor_do(&actors[i], allocate_starving, &s);
@@ -395,6 +423,7 @@ main(void)
         cmocka_unit_test(test_what_threads_that_end_together_held_is_shared),
         cmocka_unit_test(test_heaps_are_as_many_as_threads_at_a_time),
         cmocka_unit_test(test_destructors_may_allocate_to_the_last),
+        cmocka_unit_test(test_a_new_heap_and_its_first_records_are_one_os_page),
         cmocka_unit_test(test_threads_that_get_no_heap_are_told),
         cmocka_unit_test(test_a_forked_child_leaves_other_heaps_alone),
         cmocka_unit_test(test_other_heaps_answer_a_trim_at_their_next_look),
