@@ -280,17 +280,17 @@ enum heap_state {
 typedef struct chunk {
     uint64_t free;    /* bit per slice: in no span */
     uint64_t dirty;   /* bit per slice: may hold pages (never: known to read as zero) */
+    uint64_t seams;   /* bit per slice: a mapping may begin there, of pages moved to the chunk */
     uint32_t next[2]; /* neighbours in the bucket lists: [0] any run, [1] dirty run */
     uint32_t previous[2];
     uint8_t bucket[2];     /* longest free run / longest free dirty run: the list it is on */
     uint8_t kind;          /* enum chunk_kind */
     uint8_t committed : 1; /* exists below the frontier */
     uint8_t bare : 1;      /* held no pages when a block of several chunks took it */
-    uint8_t moved : 1;     /* pages were moved to it: mappings of its own */
     uint8_t split : 1;     /* was of huge pages until part of it was given back */
     uint32_t freed_tick;   /* keeper tick of the last slice freed */
 } chunk_t;
-TIDE_STATIC_ASSERT(sizeof(chunk_t) == 40, "a terabyte has half a million of these");
+TIDE_STATIC_ASSERT(sizeof(chunk_t) == 48, "a terabyte has half a million of these");
 
 enum chunk_kind {
     CHUNK_SMALL_PAGES = 0, /* 4 KiB pages: sparse or early */

@@ -111,7 +111,9 @@ struct arena_counters {
     uint64_t huge_chunks;
     uint64_t moved_bytes;
     uint64_t purge_failures;
-    size_t used_highest; /* used_slices at its highest */
+    size_t used_highest;   /* used_slices at its highest */
+    size_t room_slices;    /* of those used: kept free behind blocks that grow */
+    size_t filled_highest; /* used_slices without them, at its highest */
     uint64_t commit_calls;
 };
 
@@ -125,6 +127,7 @@ struct slices {
     char *start; /* NULL: no memory */
     uint32_t count;
     uint32_t clean; /* how many hold no pages and read as zero */
+    uint64_t dirty; /* which do, where all lie in one chunk: a bit each, the first is bit 0 */
 };
 
 enum slices_want {
@@ -135,38 +138,50 @@ enum slices_want {
 /* `count` slices, the first at a multiple of `align` bytes (>= SLICE_BYTES, a power of two).
  * Prefers memory that still holds pages. */
 struct slices slices_alloc(size_t count, size_t align, enum slices_want want);
-/* Same, but only memory without pages (room to move pages into, growth room). */
-struct slices slices_alloc_clean(size_t count, enum slices_want want);
+/* Same, but only memory without pages (room to move pages into). The last `room` of them are to
+ * stay so for now: they are room behind a block that grows. */
+struct slices slices_alloc_clean(size_t count, size_t room, enum slices_want want);
+
+/* So many slices of room are in use now. */
+void arena_count_room_used(size_t slices);
 
 /* Is there a run of `count` (at most a chunk's) free slices that hold pages? A guess. */
 bool slices_have_dirty(size_t count);
 
 /* `dirty`: how many of the first slices may hold pages. */
 void slices_free(char *start, size_t count, size_t dirty);
+/* The last `room` of them are room that was never used. */
+void slices_free_with_room(char *start, size_t count, size_t dirty, size_t room);
 
-/* Takes the `more` slices behind [start, start + count) when they are free. Sets *zero. */
-bool slices_extend(char *start, size_t count, size_t more, bool *zero);
+/* Takes the `more` slices behind [start, start + count) when they are free. *clean: how many hold
+ * no pages. */
+bool slices_extend(char *start, size_t count, size_t more, size_t *clean);
 
 /* Sets the slices' span, which is nobody's for now. */
 void space_map_span(span_t *span, char *start, size_t count);
 
-/* After `count` clean slices were taken: gives back as many dirty ones if there are more than
- * 12 MiB and a sixteenth of what is in use, so that large blocks that did not fit into free memory
- * do not come on top of it. On the calling thread. */
+/* How many more slices hold pages than the most that was ever in use and an eighth (4 MiB at least)
+ * on top: so much of the free memory with pages should have been used before memory without. */
+size_t arena_excess(void);
+
+/* After `count` clean slices were taken: gives back as many dirty ones, as far as there is an
+ * excess, so that large blocks that did not fit into free memory do not come on top of it. On the
+ * calling thread. */
 void arena_make_up_for(size_t count);
 
 /* Gives back pages of free slices in chunks not freed into since `before_tick`, at most
  * max_bytes. Bytes given back. Takes and drops lock(arena) around every madvise. */
 size_t arena_purge_free(size_t max_bytes, uint32_t before_tick);
 
-/* Gives the chunks of a block just taken (of more than one chunk) that hold no pages those of
- * wholly free chunks elsewhere, as far as there are some, and counts slices->clean down. False:
- * part of the block's range was lost to the address space; it must not be used, nor freed. */
+/* Gives those slices of a block just taken that hold no pages the pages of free ones elsewhere, and
+ * counts slices->clean down: a chunk's at a time to a block of several chunks, run by run to one in
+ * one chunk, if there is an excess. False: part of the block's range was lost to the address space;
+ * it must not be used, nor freed. */
 bool arena_gather(struct slices *slices);
 
-/* Moves bytes (whole os pages) to clean slices of the caller's, page tables if that is possible and
- * cheaper than copying. *copied: how many bytes still have pages at their old place. False: out of
- * mappings; the bytes are where they were, the target is lost. */
+/* Moves bytes (whole slices) to clean slices of the caller's, page tables if that is possible.
+ * *copied: how many bytes still have pages at their old place. False: out of mappings; the bytes
+ * are where they were, the target is lost. */
 bool arena_move(char *from, char *to, size_t bytes, size_t *copied);
 
 /* Takes the slices of `mask` of a chunk out of circulation while their pages go; puts them back. */
@@ -174,19 +189,28 @@ void chunk_withdraw_locked(size_t index, uint64_t mask);
 void chunk_restore_locked(size_t index, uint64_t mask, bool clean);
 /* Puts slices that were clean back, some with pages now. */
 void chunk_give_rest_locked(size_t index, uint64_t mask, uint64_t dirty);
-/* Is `mask` all of the chunk that is used, and held no pages when it was taken? */
-bool chunk_is_bare_locked(size_t index, uint64_t mask);
-/* A wholly free chunk most of which holds pages, of the kind of chunk `like` if possible. */
+/* Is `mask` all of the chunk that is used, and does the rest hold no pages? */
+bool chunk_is_alone_locked(size_t index, uint64_t mask);
+/* And did it hold none when a block of several chunks took it? */
+bool chunk_was_bare_locked(size_t index, uint64_t mask);
+/* A wholly free chunk of one mapping most of which holds pages, of the kind of chunk `like` if
+ * possible. */
 size_t chunk_find_donor_locked(size_t like);
+/* Free slices with pages, in one mapping and a chunk of small pages: at most `most`, as many as
+ * possible. How many; they are withdrawn. */
+unsigned chunk_take_pages_locked(unsigned most, size_t *index, unsigned *at);
 
 /* Files the chunk under another kind. */
 void chunk_set_kind_locked(size_t index, enum chunk_kind kind);
 
 /* Fresh pages for a range within a chunk, with the advice of its kind. */
 bool chunk_renew(char *start, size_t bytes);
-/* Notes that pages are moved to the chunk; false: there are too many such. */
-bool chunk_mark_moved_locked(size_t index);
+/* Notes that pages are moved to those slices; false: there are too many such mappings. */
+bool chunk_mark_moved_locked(size_t index, unsigned at, unsigned count);
+/* The chunk is one mapping again. */
 void chunk_mark_renewed_locked(size_t index);
+/* How many slices from that one on are in one mapping; at most to the end of the chunk. */
+unsigned chunk_same_mapping_locked(size_t index, unsigned at);
 
 /* Counts a purge of pages inside a span at that address, and sees to it that they stay away. */
 void arena_count_hole_purge(const char *address, size_t bytes);

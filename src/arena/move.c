@@ -3,14 +3,16 @@
  * Pages change places: mremap moves page tables (6 µs for 2 MiB here), where a first touch of
  * as much memory costs 200 µs and more, and a copy as much again.
  *
- * arena_gather puts scattered free memory under one block: the block has its run of addresses, the
- * chunks of it that hold no pages get those of wholly free chunks elsewhere. So a process that
- * allocates and frees large blocks of all sizes needs no more memory than it uses, and touches
- * little of it for the first time. arena_move is realloc's: from one place to another.
+ * arena_gather puts scattered free memory under one block: the block has its run of addresses,
+ * what of it holds no pages gets those of free slices elsewhere: whole chunks where there are some,
+ * else run by run. So a process that allocates and frees large blocks of all sizes needs little
+ * more memory than it uses, and touches little of it for the first time. arena_move is realloc's:
+ * from one place to another.
  *
- * A chunk that pages were moved to sits in mappings of its own (`moved`); their number is bounded,
- * since a process may have 65530 mappings. When the keeper gives such a chunk back whole, the
- * range is renewed and merges with its neighbours.
+ * Pages that were moved sit in a mapping of their own, and the kernel moves no range that lies in
+ * two: a chunk knows where one may begin (`seams`). Their number is bounded, since a process may
+ * have 65530 mappings. When a chunk is given back whole, the range is renewed and merges with its
+ * neighbours.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,10 +21,9 @@
 #include "base/assert.h"
 #include "os/os.h"
 
-#define MOVED_CHUNKS_MAX 8192u
-#define MOVE_PIECE_MIN ((size_t)64 << 10) /* below, copying is cheaper than two mappings */
+#define SEAMS_MAX 16384u
 
-static uint32_t moved_chunks; /* lock(arena) */
+static uint32_t seams; /* lock(arena): of all chunks */
 
 TIDE_COLD bool
 chunk_renew(char *start, size_t bytes)
@@ -41,23 +42,40 @@ chunk_renew(char *start, size_t bytes)
     return true;
 }
 
+<<<<<<< HEAD
 TIDE_COLD bool
 chunk_mark_moved_locked(size_t index)
+=======
+bool
+chunk_mark_moved_locked(size_t index, unsigned at, unsigned count)
+>>>>>>> foot2
 {
     chunk_t *chunk = &space.chunks[index];
+    uint64_t ends = 1ull << at | (at + count < CHUNK_SLICES ? 1ull << (at + count) : 0);
+    uint64_t now = (chunk->seams & ~run_mask(at, count)) | ends;
+    uint32_t more = bits_count(now) - bits_count(chunk->seams); /* may be negative */
 
-    if (chunk->moved == 0 && moved_chunks < MOVED_CHUNKS_MAX) {
-        chunk->moved = 1;
-        moved_chunks++;
+    if (seams + more > SEAMS_MAX) {
+        return false;
     }
-    return chunk->moved != 0;
+    seams += more;
+    chunk->seams = now;
+    return true;
 }
 
 TIDE_COLD void
 chunk_mark_renewed_locked(size_t index)
 {
-    moved_chunks -= space.chunks[index].moved;
-    space.chunks[index].moved = 0;
+    seams -= bits_count(space.chunks[index].seams);
+    space.chunks[index].seams = 0;
+}
+
+unsigned
+chunk_same_mapping_locked(size_t index, unsigned at)
+{
+    uint64_t behind = space.chunks[index].seams >> at & ~1ull;
+
+    return behind != 0 ? (unsigned)__builtin_ctzll(behind) : CHUNK_SLICES - at;
 }
 
 enum outcome {
@@ -107,45 +125,145 @@ take_pages(size_t to, uint64_t mask, size_t donor)
     return outcome;
 }
 
+<<<<<<< HEAD
 TIDE_COLD bool
+=======
+/* Moves a whole chunk's pages to chunk `to`, if there is one to be had and nobody else has slices
+ * or pages there; *got: how many of the block's slices, `mask`, have pages now. */
+static enum outcome
+gather_chunk(size_t to, uint64_t mask, uint32_t *got)
+{
+    size_t donor = SIZE_MAX;
+    uint32_t dirty = 0;
+    enum outcome outcome;
+
+    *got = 0;
+    lock_acquire(&arena_lock);
+    if (chunk_is_alone_locked(to, mask) && (donor = chunk_find_donor_locked(to)) != SIZE_MAX &&
+        chunk_mark_moved_locked(to, 0, CHUNK_SLICES)) {
+        dirty = bits_count(space.chunks[donor].dirty & mask);
+        chunk_withdraw_locked(donor, UINT64_MAX);
+        chunk_withdraw_locked(to, ~mask);
+    } else {
+        donor = SIZE_MAX;
+    }
+    lock_release(&arena_lock);
+    if (donor == SIZE_MAX) {
+        return PAGES_MOVED; /* none, for that matter: go on */
+    }
+    outcome = take_pages(to, mask, donor);
+    *got = outcome == PAGES_MOVED ? dirty : 0;
+    return outcome;
+}
+
+/* Pages of free slices for at most `most` of the block's from `at` on; *got: for how many. */
+static enum outcome
+gather_piece(size_t to, unsigned at, unsigned most, uint32_t *got)
+{
+    enum outcome outcome;
+    size_t donor;
+    unsigned from;
+    unsigned n;
+
+    *got = 0;
+    lock_acquire(&arena_lock);
+    n = chunk_take_pages_locked(most, &donor, &from);
+    if (n > 0 && !chunk_mark_moved_locked(to, at, n)) {
+        chunk_restore_locked(donor, run_mask(from, n), false);
+        n = 0;
+    }
+    lock_release(&arena_lock);
+    if (n == 0) {
+        return PAGES_STAYED;
+    }
+    outcome = move_pages(chunk_address(donor) + ((size_t)from << SLICE_SHIFT),
+                         chunk_address(to) + ((size_t)at << SLICE_SHIFT), (size_t)n << SLICE_SHIFT);
+    lock_acquire(&arena_lock);
+    chunk_restore_locked(donor, run_mask(from, n), outcome == PAGES_MOVED);
+    lock_release(&arena_lock);
+    *got = outcome == PAGES_MOVED ? n : 0;
+    return outcome;
+}
+
+/* For the block's slices of `want`, the longest runs first. */
+static enum outcome
+gather_pieces(size_t to, uint64_t want, uint32_t *clean)
+{
+    enum outcome outcome = PAGES_MOVED;
+
+    while (want != 0 && outcome == PAGES_MOVED) {
+        unsigned run = longest_run(want);
+        unsigned at = (unsigned)__builtin_ctzll(run_starts(want, run));
+        uint32_t got;
+
+        outcome = gather_piece(to, at, run, &got);
+        *clean -= got;
+        want &= got == 0 ? 0 : ~run_mask(at, got);
+    }
+    return outcome;
+}
+
+/* Which slices of the chunk, of those of `mask` that the block has, hold no pages. */
+static uint64_t
+clean_in_chunk(const struct slices *slices, size_t index, uint64_t mask)
+{
+    bool bare;
+
+    if (slices->clean == slices->count) {
+        return mask;
+    }
+    if (chunk_of_address(slices->start + ((size_t)slices->count << SLICE_SHIFT) - 1) ==
+        chunk_of_address(slices->start)) {
+        return mask & ~(slices->dirty << space_slice_of(slices->start) % CHUNK_SLICES);
+    }
+    lock_acquire(&arena_lock);
+    bare = chunk_was_bare_locked(index, mask);
+    lock_release(&arena_lock);
+    return bare ? mask : 0;
+}
+
+/* For the slices of `mask`, those that the block has of the chunk; counts *clean down. */
+static enum outcome
+gather_in_chunk(const struct slices *slices, size_t index, uint64_t mask, uint32_t *clean)
+{
+    uint64_t want = clean_in_chunk(slices, index, mask);
+    enum outcome outcome = PAGES_MOVED;
+    uint32_t got;
+
+    if (want == mask) {
+        outcome = gather_chunk(index, mask, &got);
+        *clean -= got;
+        want = got > 0 ? 0 : want;
+    }
+    /* Not to huge pages, which one fault brings, and which could not be moved as such any more. */
+    if (want != 0 && outcome != TARGET_LOST && slices->count <= CHUNK_SLICES &&
+        space.chunks[index].kind == CHUNK_SMALL_PAGES && arena_excess() > 0) {
+        outcome = gather_pieces(index, want, clean);
+    }
+    return outcome;
+}
+
+bool
+>>>>>>> foot2
 arena_gather(struct slices *slices)
 {
-    size_t first = chunk_of_address(slices->start);
+    size_t slice = space_slice_of(slices->start);
     size_t left = slices->count;
-    bool whole = true;
+    enum outcome outcome = PAGES_MOVED;
+    uint32_t clean = slices->clean;
 
     if (!os_has(OS_FEATURE_MREMAP_DONTUNMAP) || !lock_try_acquire(&purge_lock)) {
         return true;
     }
-    for (size_t i = first; left > 0 && whole; i++) {
-        unsigned n = (unsigned)min_zu(left, CHUNK_SLICES);
-        uint64_t mask = run_mask(0, n);
-        size_t donor = SIZE_MAX;
-        uint32_t dirty = 0;
+    for (unsigned n; left > 0 && outcome == PAGES_MOVED; slice += n, left -= n) {
+        unsigned at = (unsigned)(slice % CHUNK_SLICES);
 
-        left -= n;
-        lock_acquire(&arena_lock);
-        if (chunk_is_bare_locked(i, mask) && (donor = chunk_find_donor_locked(i)) != SIZE_MAX &&
-            chunk_mark_moved_locked(i)) {
-            dirty = bits_count(space.chunks[donor].dirty & mask);
-            chunk_withdraw_locked(donor, UINT64_MAX);
-            chunk_withdraw_locked(i, ~mask);
-        } else {
-            donor = SIZE_MAX;
-        }
-        lock_release(&arena_lock);
-        if (donor != SIZE_MAX) {
-            enum outcome outcome = take_pages(i, mask, donor);
-
-            whole = outcome != TARGET_LOST;
-            if (outcome != PAGES_MOVED) {
-                break; /* it would be refused again */
-            }
-            slices->clean -= dirty;
-        }
+        n = (unsigned)min_zu(left, CHUNK_SLICES - at);
+        outcome = gather_in_chunk(slices, slice / CHUNK_SLICES, run_mask(at, n), &clean);
     }
     lock_release(&purge_lock);
-    return whole;
+    slices->clean = clean;
+    return outcome != TARGET_LOST;
 }
 
 /* --- moving a block --------------------------------------------------------------------------- */
@@ -157,13 +275,28 @@ to_chunk_end(const char *at)
     return CHUNK_BYTES - ((uintptr_t)at & (CHUNK_BYTES - 1));
 }
 
-static bool
-may_move_to(const char *to)
+/* How much of `bytes` lies in one mapping, and in one chunk on both sides. */
+static size_t
+piece_at(const char *from, const char *to, size_t bytes)
 {
+    size_t slice = space_slice_of(from);
+    size_t same;
+
+    lock_acquire(&arena_lock);
+    same = chunk_same_mapping_locked(slice / CHUNK_SLICES, (unsigned)(slice % CHUNK_SLICES));
+    lock_release(&arena_lock);
+    return min_zu(min_zu(bytes, same << SLICE_SHIFT), min_zu(to_chunk_end(from), to_chunk_end(to)));
+}
+
+static bool
+may_move_to(const char *to, size_t bytes)
+{
+    size_t slice = space_slice_of(to);
     bool may;
 
     lock_acquire(&arena_lock);
-    may = chunk_mark_moved_locked(chunk_of_address(to));
+    may = chunk_mark_moved_locked(slice / CHUNK_SLICES, (unsigned)(slice % CHUNK_SLICES),
+                                  (unsigned)((bytes + SLICE_BYTES - 1) >> SLICE_SHIFT));
     lock_release(&arena_lock);
     return may;
 }
@@ -175,9 +308,8 @@ arena_move(char *from, char *to, size_t bytes, size_t *copied)
     for (size_t at = 0, piece; at < bytes; at += piece) {
         enum outcome outcome = PAGES_STAYED;
 
-        piece = min_zu(bytes - at, min_zu(to_chunk_end(from + at), to_chunk_end(to + at)));
-        if (piece >= MOVE_PIECE_MIN && os_has(OS_FEATURE_MREMAP_DONTUNMAP) &&
-            may_move_to(to + at)) {
+        piece = piece_at(from + at, to + at, bytes - at);
+        if (os_has(OS_FEATURE_MREMAP_DONTUNMAP) && may_move_to(to + at, piece)) {
             outcome = move_pages(from + at, to + at, piece);
         }
         if (outcome == PAGES_STAYED) {

@@ -7,8 +7,7 @@
 #include "arena/arena.h"
 #include "os/os.h"
 
-#define SPARE_SLICES ((size_t)(12 << 20) >> SLICE_SHIFT) /* see arena_make_up_for */
-
+#define SLACK_SLICES ((size_t)(4 << 20) >> SLICE_SHIFT) /* see arena_excess */
 #define REFUSALS_MAX 3u /* in a row: an allocating thread does not try any more */
 
 lock_t purge_lock;
@@ -67,7 +66,7 @@ purge_chunk(size_t index)
     chunk_t *chunk = &space.chunks[index];
     uint64_t dirty = chunk->free & chunk->dirty;
     bool whole = chunk->free == UINT64_MAX;
-    bool renew = whole && chunk->moved != 0;
+    bool renew = whole && chunk->seams != 0;
     bool unsplit = whole && chunk->split != 0;
     uint64_t mask = renew || unsplit ? UINT64_MAX : dirty;
     uint64_t left = dirty;
@@ -160,17 +159,30 @@ arena_count_hole_purge(const char *address, size_t bytes)
     atomic_add_relaxed(&arena_counters.hole_purged_bytes, bytes);
 }
 
+<<<<<<< HEAD
 TIDE_COLD void
+=======
+size_t
+arena_excess(void)
+{
+    size_t highest = atomic_load_relaxed(&arena_counters.filled_highest);
+    size_t most = highest + max_zu(highest / 8, SLACK_SLICES);
+    size_t room = atomic_load_relaxed(&arena_counters.room_slices);
+    size_t used = max_zu(atomic_load_relaxed(&arena_counters.used_slices), room) - room;
+    size_t have = used + atomic_load_relaxed(&arena_counters.free_dirty_slices);
+
+    return have > most ? have - most : 0;
+}
+
+void
+>>>>>>> foot2
 arena_make_up_for(size_t count)
 {
-    size_t dirty = atomic_load_relaxed(&arena_counters.free_dirty_slices);
-    size_t used = atomic_load_relaxed(&arena_counters.used_slices);
-    size_t spare = max_zu(used / 16, SPARE_SLICES);
+    size_t excess = arena_excess();
 
-    if (dirty > spare && atomic_load_relaxed(&refusals) < REFUSALS_MAX &&
+    if (excess > 0 && atomic_load_relaxed(&refusals) < REFUSALS_MAX &&
         lock_try_acquire(&purge_lock)) {
-        purge_free(min_zu(count, dirty - spare) << SLICE_SHIFT,
-                   atomic_load_relaxed(&arena_tick) + 1);
+        purge_free(min_zu(count, excess) << SLICE_SHIFT, atomic_load_relaxed(&arena_tick) + 1);
         lock_release(&purge_lock);
     }
 }

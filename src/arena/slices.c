@@ -116,7 +116,26 @@ chunk_refile(size_t index)
     }
 }
 
+static size_t
+bucket_first_fit(const struct bucket_lists *bl, unsigned count)
+{
+    uint64_t fitting = bl->occupied >> (count - 1) << (count - 1);
+
+    return fitting == 0 ? SIZE_MAX : bl->head[__builtin_ctzll(fitting) + 1] - 1;
+}
+
 /* --- taking and giving slices of one chunk ------------------------------------------------- */
+
+static void
+note_filled(void)
+{
+    struct arena_counters *c = &arena_counters;
+    size_t filled = c->used_slices - c->room_slices;
+
+    if (filled > c->filled_highest) {
+        atomic_store_relaxed(&c->filled_highest, filled);
+    }
+}
 
 static void
 count_used(size_t slices)
@@ -124,6 +143,7 @@ count_used(size_t slices)
     struct arena_counters *c = &arena_counters;
 
     counter_add(&c->used_slices, slices);
+    note_filled();
     counter_add(&c->slices_allocated, slices);
     if (c->used_slices > atomic_load_relaxed(&c->used_peak)) {
         atomic_store_relaxed(&c->used_peak, c->used_slices);
@@ -133,20 +153,20 @@ count_used(size_t slices)
     }
 }
 
-/* Marks the slices of `mask` used; how many of them hold no pages. */
-static uint32_t
+/* Marks the slices of `mask` used; which of them may hold pages. */
+static uint64_t
 chunk_take(size_t index, uint64_t mask)
 {
     chunk_t *chunk = &space.chunks[index];
-    uint32_t dirty = bits_count(chunk->dirty & mask);
+    uint64_t dirty = chunk->dirty & mask;
 
     tide_assert_internal((chunk->free & mask) == mask);
     chunk->free &= ~mask;
     chunk->dirty &= ~mask;
-    counter_add(&arena_counters.free_dirty_slices, (size_t)0 - dirty);
-    counter_add(&arena_counters.reused_dirty_slices, dirty);
+    counter_add(&arena_counters.free_dirty_slices, (size_t)0 - bits_count(dirty));
+    counter_add(&arena_counters.reused_dirty_slices, bits_count(dirty));
     chunk_refile(index);
-    return bits_count(mask) - dirty;
+    return dirty;
 }
 
 static void
@@ -208,12 +228,23 @@ chunk_give_rest_locked(size_t index, uint64_t mask, uint64_t dirty)
     chunk_refile(index);
 }
 
+<<<<<<< HEAD
 TIDE_COLD bool
 chunk_is_bare_locked(size_t index, uint64_t mask)
+=======
+bool
+chunk_is_alone_locked(size_t index, uint64_t mask)
+>>>>>>> foot2
 {
     const chunk_t *chunk = &space.chunks[index];
 
-    return chunk->bare != 0 && chunk->free == ~mask && chunk->dirty == 0;
+    return chunk->free == ~mask && chunk->dirty == 0;
+}
+
+bool
+chunk_was_bare_locked(size_t index, uint64_t mask)
+{
+    return space.chunks[index].bare != 0 && chunk_is_alone_locked(index, mask);
 }
 
 TIDE_COLD size_t
@@ -229,13 +260,45 @@ chunk_find_donor_locked(size_t like)
             unsigned n = log2_floor(worth) + 1;
             size_t index = bl->head[n] - 1;
 
-            if (space.chunks[index].free == ALL_SLICES) {
+            if (space.chunks[index].free == ALL_SLICES &&
+                (space.chunks[index].seams & ~1ull) == 0) {
                 return index;
             }
             worth &= ~(1ull << (n - 1)); /* only the first of each list: the search is short */
         }
     }
     return SIZE_MAX;
+}
+
+unsigned
+chunk_take_pages_locked(unsigned most, size_t *index, unsigned *at)
+{
+    /* Not from huge pages: the rest of such a one would lose what it is for. */
+    const struct bucket_lists *bl = &lists[CHUNK_SMALL_PAGES][DIRTY];
+    unsigned n = most;
+    unsigned best = 0;
+    const chunk_t *chunk;
+    unsigned first;
+
+    if (bl->occupied == 0) {
+        return 0;
+    }
+    *index = bucket_first_fit(bl, most);
+    if (*index == SIZE_MAX) {
+        n = log2_floor(bl->occupied) + 1;
+        *index = bl->head[n] - 1;
+    }
+    chunk = &space.chunks[*index];
+    first = (unsigned)__builtin_ctzll(run_starts(chunk->free & chunk->dirty, n));
+    for (unsigned i = first, piece; i < first + n; i += piece) {
+        piece = (unsigned)min_zu(first + n - i, chunk_same_mapping_locked(*index, i));
+        if (piece > best) {
+            best = piece;
+            *at = i;
+        }
+    }
+    chunk_withdraw_locked(*index, run_mask(*at, best));
+    return best;
 }
 
 /* --- growth --------------------------------------------------------------------------------- */
@@ -302,18 +365,11 @@ open_chunks_locked(size_t count, enum chunk_kind kind)
 
 /* --- runs within a chunk --------------------------------------------------------------------- */
 
-static size_t
-bucket_first_fit(const struct bucket_lists *bl, unsigned count)
-{
-    uint64_t fitting = bl->occupied >> (count - 1) << (count - 1);
-
-    return fitting == 0 ? SIZE_MAX : bl->head[__builtin_ctzll(fitting) + 1] - 1;
-}
-
 static struct slices
 take_in_chunk(size_t index, unsigned count, uint64_t candidates, size_t align_slices)
 {
     uint64_t starts = run_starts(candidates, count);
+    uint64_t dirty;
     unsigned at;
 
     if (align_slices > 1) {
@@ -324,11 +380,12 @@ take_in_chunk(size_t index, unsigned count, uint64_t candidates, size_t align_sl
         }
     }
     if (starts == 0) {
-        return (struct slices){NULL, 0, 0};
+        return (struct slices){NULL, 0, 0, 0};
     }
     at = (unsigned)__builtin_ctzll(starts);
+    dirty = chunk_take(index, run_mask(at, count)) >> at;
     return (struct slices){chunk_address(index) + ((size_t)at << SLICE_SHIFT), count,
-                           chunk_take(index, run_mask(at, count))};
+                           count - bits_count(dirty), dirty};
 }
 
 static struct slices
@@ -339,7 +396,7 @@ alloc_in_chunk(unsigned count, size_t align_slices, enum chunk_kind kind)
                                 kind == CHUNK_SMALL_PAGES ? CHUNK_HUGE_PAGES : CHUNK_SMALL_PAGES};
     /* With alignment ask for room enough that an aligned start must lie in it. */
     unsigned wide = (unsigned)min_zu(count + align_slices - 1, CHUNK_SLICES);
-    struct slices s = {NULL, 0, 0};
+    struct slices s = {NULL, 0, 0, 0};
     size_t index;
 
     for (int w = 0; w < 2; w++) {
@@ -378,7 +435,7 @@ take_run(size_t first, size_t count)
         unsigned n = (unsigned)min_zu(count, CHUNK_SLICES);
 
         space.chunks[i].bare = space.chunks[i].dirty == 0;
-        clean += chunk_take(i, run_mask(0, n));
+        clean += n - bits_count(chunk_take(i, run_mask(0, n)));
         count -= n;
     }
     return clean;
@@ -434,13 +491,13 @@ alloc_chunks(size_t count, size_t align, enum chunk_kind kind, bool clean)
     if (first == SIZE_MAX) {
         first = open_chunks_locked(chunks + align_chunks - 1, kind);
         if (first == SIZE_MAX) {
-            return (struct slices){NULL, 0, 0};
+            return (struct slices){NULL, 0, 0, 0};
         }
         while (!chunk_is_aligned(first, align_chunks)) {
             first++;
         }
     }
-    return (struct slices){chunk_address(first), (uint32_t)count, take_run(first, count)};
+    return (struct slices){chunk_address(first), (uint32_t)count, take_run(first, count), 0};
 }
 
 /* --- the interface --------------------------------------------------------------------------- */
@@ -473,17 +530,29 @@ slices_alloc(size_t count, size_t align, enum slices_want want)
 }
 
 struct slices
-slices_alloc_clean(size_t count, enum slices_want want)
+slices_alloc_clean(size_t count, size_t room, enum slices_want want)
 {
     struct slices s;
 
     lock_acquire(&arena_lock);
     s = alloc_chunks(count, CHUNK_BYTES, kind_for(want, count), true);
     if (s.start != NULL) {
+        counter_add(&arena_counters.room_slices, room);
         count_used(count);
     }
     lock_release(&arena_lock);
     return s;
+}
+
+void
+arena_count_room_used(size_t slices)
+{
+    if (slices > 0) {
+        lock_acquire(&arena_lock);
+        counter_add(&arena_counters.room_slices, (size_t)0 - slices);
+        note_filled();
+        lock_release(&arena_lock);
+    }
 }
 
 bool
@@ -497,6 +566,12 @@ slices_have_dirty(size_t count)
 
 void
 slices_free(char *start, size_t count, size_t dirty)
+{
+    slices_free_with_room(start, count, dirty, 0);
+}
+
+void
+slices_free_with_room(char *start, size_t count, size_t dirty, size_t room)
 {
     size_t slice = space_slice_of(start);
     size_t left = count;
@@ -513,13 +588,14 @@ slices_free(char *start, size_t count, size_t dirty)
         left -= n;
         dirty -= d;
     }
+    counter_add(&arena_counters.room_slices, (size_t)0 - room);
     counter_add(&arena_counters.used_slices, (size_t)0 - count);
     counter_add(&arena_counters.slices_freed, count);
     lock_release(&arena_lock);
 }
 
 bool
-slices_extend(char *start, size_t count, size_t more, bool *zero)
+slices_extend(char *start, size_t count, size_t more, size_t *clean)
 {
     size_t slice = space_slice_of(start) + count;
     size_t end = slice + more;
@@ -536,12 +612,15 @@ slices_extend(char *start, size_t count, size_t more, bool *zero)
                    (space.chunks[index].free & mask) == mask;
         s += n;
     }
-    *zero = true;
+    *clean = 0;
     for (size_t s = slice; s < end && possible;) {
         unsigned at = (unsigned)(s % CHUNK_SLICES);
         unsigned n = (unsigned)min_zu(end - s, CHUNK_SLICES - at);
 
-        *zero &= chunk_take(s / CHUNK_SLICES, run_mask(at, n)) == n;
+        uint64_t dirty = chunk_take(s / CHUNK_SLICES, run_mask(at, n));
+
+        space.chunks[s / CHUNK_SLICES].bare = at == 0 && dirty == 0;
+        *clean += n - bits_count(dirty);
         s += n;
     }
     if (possible) {

@@ -79,10 +79,17 @@ cache_keep(heap_t *heap, span_t *span)
     return true;
 }
 
+/* Slices behind the block that it may grow into without a move. */
+static size_t
+room_of(const span_t *span)
+{
+    return span->slice_count - span->touched_slices;
+}
+
 static void
 large_release(span_t *span)
 {
-    slices_free(span->start, span->slice_count, span->touched_slices);
+    slices_free_with_room(span->start, span->slice_count, span->touched_slices, room_of(span));
     span_record_free(span);
 }
 
@@ -104,7 +111,7 @@ large_let_go_cache(heap_t *heap)
 static bool
 make_up_for(struct slices *slices)
 {
-    if (slices->count > CHUNK_SLICES && !arena_gather(slices)) {
+    if (!arena_gather(slices)) {
         return false;
     }
     if (slices->clean >= MAKE_UP_SLICES) {
@@ -147,7 +154,7 @@ large_alloc(size_t size, size_t align, bool *zero)
         errno = ENOMEM;
         return NULL;
     }
-    if (slices.clean >= MAKE_UP_SLICES && !make_up_for(&slices)) {
+    if (slices.clean > 0 && !make_up_for(&slices)) {
         span_record_free(span);
         errno = ENOMEM;
         return NULL;
@@ -195,47 +202,46 @@ large_shrink(span_t *span, size_t bytes)
     }
     span->slice_count = (uint32_t)keep;
     span->touched_slices = (uint32_t)min_zu(span->touched_slices, keep);
-    slices_free(tail, drop, dirty);
+    slices_free_with_room(tail, drop, dirty, drop - dirty);
 }
 
+/* The same for slices of a block that grows, from `from` on, of which so many are clean. */
+static bool
+make_up_for_growth(char *start, size_t from, size_t to, size_t clean)
+{
+    struct slices more = {start + (from << SLICE_SHIFT), (uint32_t)(to - from), (uint32_t)clean,
+                          UINT64_MAX};
+
+    return clean == 0 || make_up_for(&more);
+}
+
+/* A block whose room is lost ends where it has pages. */
 static bool
 large_grow_in_place(span_t *span, size_t bytes)
 {
     size_t need = slices_for(bytes);
-    bool zero;
+    size_t had = span->slice_count;
+    size_t touched = span->touched_slices;
+    size_t room = min_zu(max_zu(need, touched), had) - touched; /* used now */
+    size_t clean = 0;
 
-    if (need > span->slice_count) {
-        size_t more = need - span->slice_count;
-
-        if (!slices_extend(span->start, span->slice_count, more, &zero)) {
+    if (need > had) {
+        if (!slices_extend(span->start, had, need - had, &clean)) {
             return false;
         }
-        space_map_span(span, span->start + ((size_t)span->slice_count << SLICE_SHIFT), more);
+        space_map_span(span, span->start + (had << SLICE_SHIFT), need - had);
         span->slice_count = (uint32_t)need;
     }
-    if (need > span->touched_slices) {
+    if (need > touched) {
+        arena_count_room_used(room);
+        if (!make_up_for_growth(span->start, touched, need, room + clean)) {
+            arena_count_room_used(max_zu(had, need) - need);
+            span->slice_count = (uint32_t)touched;
+            return false;
+        }
         span->touched_slices = (uint32_t)need;
     }
     span->bytes = bytes;
-    return true;
-}
-
-/* The same for the slices from `used` to `need` of a place that a block will move to. */
-static bool
-make_up_for_growth(char *start, size_t used, size_t need)
-{
-    size_t chunk = align_up(used, CHUNK_SLICES); /* the first one that nothing moves to */
-    struct slices more = {start + (chunk << SLICE_SHIFT), 0, (uint32_t)(need - used)};
-
-    if (need > chunk) {
-        more.count = (uint32_t)(need - chunk);
-        if (!arena_gather(&more)) {
-            return false;
-        }
-    }
-    if (need > used) {
-        arena_make_up_for(more.clean);
-    }
     return true;
 }
 
@@ -255,8 +261,12 @@ large_move(span_t *span, size_t bytes)
     if (used < MOVE_MIN_BYTES || !os_has(OS_FEATURE_MREMAP_DONTUNMAP)) {
         return NULL;
     }
-    to = slices_alloc_clean(need + room, SLICES_DENSE);
-    if (to.start == NULL || !make_up_for_growth(to.start, used >> SLICE_SHIFT, need) ||
+    /* What moves is not used twice. */
+    to = slices_alloc_clean(need + room, room + (used >> SLICE_SHIFT), SLICES_DENSE);
+    if (to.start == NULL) {
+        return NULL;
+    }
+    if (!make_up_for_growth(to.start, used >> SLICE_SHIFT, need, need - (used >> SLICE_SHIFT)) ||
         !arena_move(old, to.start, used, &copied)) {
         return NULL; /* lost, where it was taken: the process is out of mappings */
     }
@@ -265,8 +275,10 @@ large_move(span_t *span, size_t bytes)
     } else {
         heap_count(realloc_copied, 1);
     }
+    room = room_of(span);
     large_describe(span, to.start, bytes, to.count, need);
-    slices_free(old, old_count, copied == 0 ? 0 : slices_for(used));
+    slices_free_with_room(old, old_count, copied == 0 ? 0 : slices_for(used), room);
+    arena_count_room_used(used >> SLICE_SHIFT);
     return to.start;
 }
 

@@ -4,6 +4,9 @@
 # only: tide
 setting=/proc/sys/vm/overcommit_memory
 [ -w $setting ] || skip "$setting cannot be written"
+# Two of these at a time would put back what the other one set.
+exec 9>"${TMPDIR:-/tmp}/tidemalloc-overcommit.lock"
+flock -w 300 9 || skip "another run has $setting"
 saved=$(cat $setting)
 oom=$(t_build "$here/programs/oom.c")
 burst=$(t_build "$here/idle_return.c")

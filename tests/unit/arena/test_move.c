@@ -71,10 +71,11 @@ test_scattered_chunks_come_together(void **state)
     assert_int_equal(arena_counters.free_dirty_slices, 0);
     assert_int_equal(os_resident_range(s.start, 4 * CHUNK_BYTES), 4 * CHUNK_BYTES);
     for (size_t i = 0; i < 8; i += 2) { /* what they left is clean, and can be had */
-        bool zero = false;
+        size_t clean = 0;
 
         require_eq(os_resident_range(p + (i << CHUNK_SHIFT), CHUNK_BYTES), 0);
-        require(slices_extend(p + (i << CHUNK_SHIFT), 0, CHUNK_SLICES, &zero) && zero);
+        require(slices_extend(p + (i << CHUNK_SHIFT), 0, CHUNK_SLICES, &clean));
+        require_eq(clean, CHUNK_SLICES);
         require(unit_is_filled(p + (i << CHUNK_SHIFT), 0, CHUNK_BYTES));
         slices_free(p + (i << CHUNK_SHIFT), CHUNK_SLICES, CHUNK_SLICES);
     }
@@ -89,14 +90,14 @@ test_the_rest_of_the_last_chunk_is_free_memory_with_pages(void **state)
 {
     char *p = scattered(6);
     struct slices s = slices_alloc(2 * CHUNK_SLICES + HALF, CHUNK_BYTES, SLICES_SPARSE);
-    bool zero = true;
+    size_t clean = 0;
 
     (void)state;
     assert_true(arena_gather(&s));
     assert_int_equal(s.clean, 0);
     assert_int_equal(arena_counters.free_dirty_slices, HALF);
-    assert_true(slices_extend(s.start, s.count, HALF, &zero));
-    assert_false(zero);
+    assert_true(slices_extend(s.start, s.count, HALF, &clean));
+    assert_int_equal(clean, 0);
     s.count += HALF;
     give_back_the_others(p, 6);
     give_back(s);
@@ -188,7 +189,7 @@ static void
 check_move(size_t from_slice, size_t count, const char *refuse)
 {
     struct slices from = filled(from_slice + count, 0x3c);
-    struct slices to = slices_alloc_clean(count + 5, SLICES_SPARSE);
+    struct slices to = slices_alloc_clean(count + 5, 0, SLICES_SPARSE);
     size_t bytes = count << SLICE_SHIFT;
     size_t copied = 0;
 
@@ -217,12 +218,85 @@ test_blocks_move_piece_by_piece(void **state)
     check_move(HALF, 3 * CHUNK_SLICES, "move");
 }
 
+enum { RUN = 6, RUNS = 5 };
+
+/* A chunk in which runs of RUN slices are free with pages between others in use; one that does not
+ * fit there, which gets them. */
+static struct slices
+gathered_from_runs(char **holes)
+{
+    char *p = filled(CHUNK_SLICES, 0xa5).start;
+    struct slices s;
+
+    for (size_t i = 0; i < RUNS; i++) {
+        slices_free(p + (2 * i * RUN << SLICE_SHIFT), RUN, RUN);
+    }
+    s = slices_alloc(RUNS * RUN - 2, SLICE_BYTES, SLICES_SPARSE);
+    require(s.start != NULL && s.clean == s.count);
+    require(arena_gather(&s) && s.clean == s.count); /* there may be so much, and more */
+    arena_counters.filled_highest = 0;
+    while (arena_excess() == 0) { /* of what is in use a good deal less than all was, once */
+        require(slices_alloc(CHUNK_SLICES, SLICE_BYTES, SLICES_SPARSE).start != NULL);
+        arena_counters.filled_highest = 0;
+    }
+    require(arena_gather(&s));
+    *holes = p;
+    return s;
+}
+
+static void
+test_runs_come_together(void **state)
+{
+    uint64_t moved = arena_counters.moved_bytes;
+    char *p;
+    struct slices s = gathered_from_runs(&p);
+
+    (void)state;
+    assert_int_equal(s.clean, 0);
+    assert_int_equal(arena_counters.moved_bytes - moved, (size_t)s.count << SLICE_SHIFT);
+    assert_int_equal(arena_counters.free_dirty_slices, 2);
+    assert_int_equal(os_resident_range(s.start, s.count << SLICE_SHIFT), s.count << SLICE_SHIFT);
+    memset(s.start, 0x11, (size_t)s.count << SLICE_SHIFT);
+    for (size_t i = 0; i < RUNS; i++) {
+        require(unit_is_filled(p + ((2 * i + 1) * RUN << SLICE_SHIFT), 0xa5, RUN << SLICE_SHIFT));
+    }
+    for (size_t i = 0; i < RUNS; i++) { /* what they left is clean; two slices stayed somewhere */
+        char *run = p + (2 * i * RUN << SLICE_SHIFT);
+        size_t clean = 0;
+
+        require(slices_extend(run, 0, RUN, &clean) && clean >= RUN - 2);
+        require(clean < RUN || unit_is_filled(run, 0, RUN << SLICE_SHIFT));
+    }
+    assert_true(unit_is_filled(s.start, 0x11, (size_t)s.count << SLICE_SHIFT));
+    slices_free(p, CHUNK_SLICES, CHUNK_SLICES);
+    give_back(s);
+}
+
+static void
+test_what_was_gathered_moves_on(void **state)
+{
+    char *p;
+    struct slices s = gathered_from_runs(&p);
+    struct slices to = slices_alloc_clean(s.count, 0, SLICES_SPARSE);
+    size_t bytes = (size_t)s.count << SLICE_SHIFT;
+    size_t copied;
+
+    (void)state;
+    memset(s.start, 0x3c, bytes);
+    assert_true(arena_move(s.start, to.start, bytes, &copied));
+    assert_int_equal(copied, 0); /* no piece of it lies in two mappings */
+    assert_true(unit_is_filled(to.start, 0x3c, bytes));
+    assert_int_equal(os_resident_range(s.start, bytes), 0);
+    slices_free(s.start, s.count, 0);
+    give_back(to);
+}
+
 static void
 test_gathering_at_random_keeps_contents(void **state)
 {
-    enum { N = 8, STEPS = 300 };
+    enum { N = 16, STEPS = 600 };
     struct unit_random r = {5};
-    struct slices held[N] = {{NULL, 0, 0}};
+    struct slices held[N] = {{NULL, 0, 0, 0}};
     int byte[N] = {0};
 
     (void)state;
@@ -233,8 +307,9 @@ test_gathering_at_random_keeps_contents(void **state)
             require(unit_is_filled(held[i].start, byte[i], (size_t)held[i].count << SLICE_SHIFT));
             give_back(held[i]);
         }
-        held[i] = slices_alloc(CHUNK_SLICES + 1 + unit_below(&r, 3 * CHUNK_SLICES), SLICE_BYTES,
+        held[i] = slices_alloc(1 + unit_below(&r, step % 2 ? HALF : 4 * CHUNK_SLICES), SLICE_BYTES,
                                SLICES_DENSE);
+        arena_counters.filled_highest = 0; /* whatever is free is too much */
         require(held[i].start != NULL && arena_gather(&held[i]));
         if (held[i].clean == held[i].count) {
             require(unit_is_filled(held[i].start, 0, (size_t)held[i].count << SLICE_SHIFT));
@@ -263,6 +338,8 @@ main(void)
         cmocka_unit_test_setup(test_a_refusal_leaves_everything_as_it_was, begin),
         cmocka_unit_test_setup(test_what_is_given_back_merges_again, begin),
         cmocka_unit_test_setup(test_blocks_move_piece_by_piece, begin),
+        cmocka_unit_test_setup(test_runs_come_together, begin),
+        cmocka_unit_test_setup(test_what_was_gathered_moves_on, begin),
         cmocka_unit_test_setup(test_gathering_at_random_keeps_contents, begin),
     };
 

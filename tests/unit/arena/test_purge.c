@@ -30,7 +30,7 @@ test_free_pages_are_gone_and_read_as_zero(void **state)
 {
     char *p = filled_chunks(3);
     uint64_t purged = arena_counters.purged_bytes;
-    bool zero = false;
+    size_t clean = 0;
 
     (void)state;
     slices_free(p, 3 * CHUNK_SLICES, 3 * CHUNK_SLICES);
@@ -39,8 +39,8 @@ test_free_pages_are_gone_and_read_as_zero(void **state)
     assert_int_equal(os_resident_range(p, 3 * CHUNK_BYTES), 0);
     assert_int_equal(arena_counters.free_dirty_slices, 0);
     assert_int_equal(arena_counters.purged_bytes - purged, 3 * CHUNK_BYTES);
-    assert_true(slices_extend(p, 0, 3 * CHUNK_SLICES, &zero));
-    assert_true(zero);
+    assert_true(slices_extend(p, 0, 3 * CHUNK_SLICES, &clean));
+    assert_int_equal(clean, 3 * CHUNK_SLICES);
     assert_true(unit_is_filled(p, 0, 3 * CHUNK_BYTES));
     slices_free(p, 3 * CHUNK_SLICES, 3 * CHUNK_SLICES);
 }
@@ -134,7 +134,7 @@ test_a_refused_purge_keeps_the_slices_in_use_and_dirty(void **state)
 {
     char *p = filled_chunks(2);
     uint64_t failures = arena_counters.purge_failures;
-    bool zero = true;
+    size_t clean = 0;
 
     (void)state;
     slices_free(p, 2 * CHUNK_SLICES, 2 * CHUNK_SLICES);
@@ -143,8 +143,8 @@ test_a_refused_purge_keeps_the_slices_in_use_and_dirty(void **state)
     assert_true(unit_faults_end() > 0);
     assert_true(arena_counters.purge_failures > failures);
     assert_int_equal(arena_counters.free_dirty_slices, 2 * CHUNK_SLICES);
-    assert_true(slices_extend(p, 0, 2 * CHUNK_SLICES, &zero));
-    assert_false(zero);
+    assert_true(slices_extend(p, 0, 2 * CHUNK_SLICES, &clean));
+    assert_int_equal(clean, 0);
     assert_true(unit_is_filled(p, 0xa5, 2 * CHUNK_BYTES));
     slices_free(p, 2 * CHUNK_SLICES, 2 * CHUNK_SLICES);
     assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 2 * CHUNK_BYTES);
@@ -155,7 +155,7 @@ static void
 test_a_half_refused_purge_promises_nothing(void **state)
 {
     char *p = filled_chunks(1);
-    bool zero = true;
+    size_t clean = 0;
 
     (void)state;
     slices_free(p, 4, 4);
@@ -164,10 +164,10 @@ test_a_half_refused_purge_promises_nothing(void **state)
     assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 0);
     assert_int_equal(unit_faults_end(), 1);
     assert_int_equal(arena_counters.free_dirty_slices, 8);
-    assert_true(slices_extend(p, 0, 4, &zero));
-    assert_false(zero);
-    assert_true(slices_extend(p + 8 * SLICE_BYTES, 0, 4, &zero));
-    assert_false(zero);
+    assert_true(slices_extend(p, 0, 4, &clean));
+    assert_int_equal(clean, 0);
+    assert_true(slices_extend(p + 8 * SLICE_BYTES, 0, 4, &clean));
+    assert_int_equal(clean, 0);
     slices_free(p, CHUNK_SLICES, CHUNK_SLICES);
 }
 
@@ -199,22 +199,22 @@ test_withdrawn_slices_are_not_handed_out(void **state)
 {
     char *p = filled_chunks(1);
     size_t index = chunk_of_address(p);
-    bool zero;
+    size_t clean = 0;
 
     (void)state;
     slices_free(p, CHUNK_SLICES, CHUNK_SLICES);
     lock_acquire(&arena_lock);
     chunk_withdraw_locked(index, 0xff00u);
     lock_release(&arena_lock);
-    assert_false(slices_extend(p, 0, 9, &zero));
-    assert_false(slices_extend(p + 15 * SLICE_BYTES, 0, 1, &zero));
-    assert_true(slices_extend(p, 0, 8, &zero));
+    assert_false(slices_extend(p, 0, 9, &clean));
+    assert_false(slices_extend(p + 15 * SLICE_BYTES, 0, 1, &clean));
+    assert_true(slices_extend(p, 0, 8, &clean));
     assert_int_equal(space.chunks[index].bucket[0], CHUNK_SLICES - 16);
     lock_acquire(&arena_lock);
     chunk_restore_locked(index, 0xff00u, false);
     lock_release(&arena_lock);
-    assert_true(slices_extend(p, 8, 8, &zero));
-    assert_false(zero); /* not purged after all */
+    assert_true(slices_extend(p, 8, 8, &clean));
+    assert_int_equal(clean, 0); /* not purged after all */
     slices_free(p, 16, 16);
     assert_int_equal(arena_counters.free_dirty_slices, CHUNK_SLICES);
 }
@@ -229,6 +229,8 @@ test_clean_memory_that_was_taken_is_made_up_for(void **state)
 
     (void)state;
     slices_free(p, chunks * CHUNK_SLICES, chunks * CHUNK_SLICES);
+    assert_int_equal(arena_excess(), 0); /* it was all in use once */
+    arena_counters.filled_highest = arena_counters.used_slices;
     dirty = arena_counters.free_dirty_slices;
     unit_faults_begin("purge", EAGAIN, 1, UINT32_MAX);
     for (int i = 0; i < 5; i++) {
@@ -239,7 +241,8 @@ test_clean_memory_that_was_taken_is_made_up_for(void **state)
     assert_int_equal(arena_counters.free_dirty_slices, dirty);
     assert_int_equal(arena_purge_free(1, unit_now_tick()), CHUNK_BYTES); /* it works again */
     dirty = arena_counters.free_dirty_slices;
-    spare = max_zu(arena_counters.used_slices / 16, ((size_t)12 << 20) >> SLICE_SHIFT);
+    spare = max_zu(arena_counters.used_slices / 8, ((size_t)4 << 20) >> SLICE_SHIFT);
+    assert_int_equal(arena_excess(), dirty - spare);
     arena_make_up_for(0);
     assert_int_equal(arena_counters.free_dirty_slices, dirty);
     arena_make_up_for(CHUNK_SLICES + 1);

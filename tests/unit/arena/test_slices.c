@@ -226,7 +226,7 @@ test_impossible_wishes_are_refused(void **state)
 
         require(s.start == NULL);
     }
-    require(slices_alloc_clean((size_t)1 << 31, SLICES_SPARSE).start == NULL);
+    require(slices_alloc_clean((size_t)1 << 31, 0, SLICES_SPARSE).start == NULL);
     model_compare();
 }
 
@@ -312,7 +312,7 @@ test_clean_runs_have_no_pages(void **state)
     touch(&dirty, 0, dirty.count);
     give(dirty.start, dirty.count, dirty.count);
     for (size_t count = 1; count < 3 * CHUNK_SLICES; count += 31) {
-        s = slices_alloc_clean(count, SLICES_SPARSE);
+        s = slices_alloc_clean(count, 0, SLICES_SPARSE);
         require(s.start != NULL);
         require_eq(s.clean, s.count);
         require_ge(s.count, count);
@@ -327,7 +327,7 @@ static void
 test_extension_takes_what_is_free_and_no_more(void **state)
 {
     struct slices s;
-    bool zero = false;
+    size_t clean = 0;
 
     (void)state;
     model_begin();
@@ -335,15 +335,15 @@ test_extension_takes_what_is_free_and_no_more(void **state)
     touch(&s, 0, s.count);
     /* From 10 on: as many as a chunk has with pages, 20 without, the next one used. */
     give(s.start + 10 * SLICE_BYTES, CHUNK_SLICES + 20, CHUNK_SLICES);
-    assert_false(slices_extend(s.start, 10, CHUNK_SLICES + 21, &zero));
+    assert_false(slices_extend(s.start, 10, CHUNK_SLICES + 21, &clean));
     model_compare();
-    assert_true(slices_extend(s.start, 10, CHUNK_SLICES, &zero)); /* over the border of a chunk */
-    assert_false(zero);
+    assert_true(slices_extend(s.start, 10, CHUNK_SLICES, &clean)); /* over the border of a chunk */
+    assert_int_equal(clean, 0);
     assert_int_equal(model_take(s.start + 10 * SLICE_BYTES, CHUNK_SLICES), CHUNK_SLICES);
-    assert_true(slices_extend(s.start, CHUNK_SLICES + 10, 20, &zero));
-    assert_true(zero);
+    assert_true(slices_extend(s.start, CHUNK_SLICES + 10, 20, &clean));
+    assert_int_equal(clean, 20);
     assert_int_equal(model_take(s.start + (CHUNK_SLICES + 10) * SLICE_BYTES, 20), 0);
-    assert_false(slices_extend(s.start, CHUNK_SLICES + 30, 1, &zero));
+    assert_false(slices_extend(s.start, CHUNK_SLICES + 30, 1, &clean));
     model_compare();
     give(s.start, s.count, s.count);
     model_compare();
@@ -353,12 +353,12 @@ static void
 test_extension_stops_at_the_frontier(void **state)
 {
     struct slices s;
-    bool zero;
+    size_t clean = 0;
 
     (void)state;
     model_begin();
     s = take(CHUNK_SLICES, CHUNK_BYTES, SLICES_SPARSE);
-    assert_false(slices_extend(s.start, CHUNK_SLICES, 1u << 20, &zero));
+    assert_false(slices_extend(s.start, CHUNK_SLICES, 1u << 20, &clean));
     give_back(&s);
     model_compare();
 }
@@ -375,7 +375,7 @@ test_growth_that_is_refused_leaves_the_arena_whole(void **state)
     unit_faults_begin("commit", ENOMEM, 1, UINT32_MAX);
     s = slices_alloc(count, SLICE_BYTES, SLICES_SPARSE);
     assert_null(s.start);
-    s = slices_alloc_clean(count, SLICES_SPARSE);
+    s = slices_alloc_clean(count, 0, SLICES_SPARSE);
     assert_null(s.start);
     assert_true(unit_faults_end() > 0);
     model_compare();
@@ -422,7 +422,7 @@ random_alloc(struct unit_random *r, struct held *h)
         align <<= unit_below(r, 7);
     }
     if (unit_below(r, 8) == 0) {
-        h->s = slices_alloc_clean(count, SLICES_SPARSE);
+        h->s = slices_alloc_clean(count, 0, SLICES_SPARSE);
         require(h->s.start != NULL && h->s.clean == h->s.count);
         require_ge(h->s.count, count);
         require_eq(model_take(h->s.start, h->s.count), 0);
@@ -448,20 +448,20 @@ random_extend(struct unit_random *r, struct held *h)
     size_t more = 1 + unit_below(r, 20);
     size_t first = slice_of(h->s.start) + h->s.count;
     bool possible = true;
-    bool zero = false;
+    size_t clean = 0;
     bool extended;
 
     for (size_t s = first; s < first + more; s++) {
         possible &= s / CHUNK_SLICES < space.frontier &&
                     space.chunks[s / CHUNK_SLICES].committed != 0 && !model_used[s];
     }
-    extended = slices_extend(h->s.start, h->s.count, more, &zero);
+    extended = slices_extend(h->s.start, h->s.count, more, &clean);
     require_eq(extended, possible);
     if (extended) {
         char *start = h->s.start + (h->s.count << SLICE_SHIFT);
 
-        require_eq(zero, model_take(start, more) == 0);
-        if (zero) {
+        require_eq(clean, more - model_take(start, more));
+        if (clean == more) {
             require_zero(start, more);
         } else {
             h->touched = h->s.count + more;

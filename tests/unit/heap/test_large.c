@@ -44,11 +44,11 @@ static char *
 alloc_enclosed(size_t size, void **neighbour)
 {
     size_t count = (size + SLICE_BYTES - 1) >> SLICE_SHIFT;
-    bool zero;
+    size_t clean;
     char *p = alloc(size);
 
     *neighbour = p + (count << SLICE_SHIFT);
-    if (!slices_extend(p, count, 1, &zero)) {
+    if (!slices_extend(p, count, 1, &clean)) {
         *neighbour = NULL; /* somebody has it already */
     }
     return p;
