@@ -42,13 +42,8 @@ chunk_renew(char *start, size_t bytes)
     return true;
 }
 
-<<<<<<< HEAD
-TIDE_COLD bool
-chunk_mark_moved_locked(size_t index)
-=======
 bool
 chunk_mark_moved_locked(size_t index, unsigned at, unsigned count)
->>>>>>> foot2
 {
     chunk_t *chunk = &space.chunks[index];
     uint64_t ends = 1ull << at | (at + count < CHUNK_SLICES ? 1ull << (at + count) : 0);
@@ -125,9 +120,6 @@ take_pages(size_t to, uint64_t mask, size_t donor)
     return outcome;
 }
 
-<<<<<<< HEAD
-TIDE_COLD bool
-=======
 /* Moves a whole chunk's pages to chunk `to`, if there is one to be had and nobody else has slices
  * or pages there; *got: how many of the block's slices, `mask`, have pages now. */
 static enum outcome
@@ -244,7 +236,6 @@ gather_in_chunk(const struct slices *slices, size_t index, uint64_t mask, uint32
 }
 
 bool
->>>>>>> foot2
 arena_gather(struct slices *slices)
 {
     size_t slice = space_slice_of(slices->start);

@@ -159,9 +159,6 @@ arena_count_hole_purge(const char *address, size_t bytes)
     atomic_add_relaxed(&arena_counters.hole_purged_bytes, bytes);
 }
 
-<<<<<<< HEAD
-TIDE_COLD void
-=======
 size_t
 arena_excess(void)
 {
@@ -175,7 +172,6 @@ arena_excess(void)
 }
 
 void
->>>>>>> foot2
 arena_make_up_for(size_t count)
 {
     size_t excess = arena_excess();

@@ -228,13 +228,8 @@ chunk_give_rest_locked(size_t index, uint64_t mask, uint64_t dirty)
     chunk_refile(index);
 }
 
-<<<<<<< HEAD
-TIDE_COLD bool
-chunk_is_bare_locked(size_t index, uint64_t mask)
-=======
 bool
 chunk_is_alone_locked(size_t index, uint64_t mask)
->>>>>>> foot2
 {
     const chunk_t *chunk = &space.chunks[index];
 
