@@ -27,6 +27,13 @@ struct figure {
     size_t offset; /* in its struct */
 };
 
+/* Their ends included. */
+#define TIDE_STAT(n, kind, u, b)                                                                   \
+    TIDE_STATIC_ASSERT(sizeof #n <= sizeof(((struct figure *)0)->name), #n);                       \
+    TIDE_STATIC_ASSERT(sizeof(u) <= sizeof(((struct figure *)0)->unit), #n);                       \
+    TIDE_STATIC_ASSERT(sizeof(b) <= sizeof(((struct figure *)0)->brief), #n);
+#include "api/stats.def"
+
 TIDE_COLD_DATA static const struct figure figures[] = {
 #define TIDE_STAT(name, kind, unit, brief) {#name, unit, brief, offsetof(struct tide_stats, name)},
 #include "api/stats.def"

@@ -84,8 +84,13 @@ static enum outcome
 move_pages(char *from, char *to, size_t bytes)
 {
     uint8_t kind = space.chunks[chunk_of_address(to)].kind;
-    int error = os_move_pages(from, to, bytes);
+    int error;
 
+    /* The kernel would unlock the whole mapping that the pages come from. */
+    if (os_is_locked(from) || os_is_locked(to)) {
+        return PAGES_STAYED;
+    }
+    error = os_move_pages(from, to, bytes);
     if (error == 0) {
         if (space.chunks[chunk_of_address(from)].kind != kind) {
             os_advise_huge(to, bytes, kind == CHUNK_HUGE_PAGES);
@@ -189,6 +194,7 @@ gather_pieces(size_t to, uint64_t want, uint32_t *clean)
         uint32_t got;
 
         outcome = gather_piece(to, at, run, &got);
+        tide_assert_internal(got <= *clean);
         *clean -= got;
         want &= got == 0 ? 0 : ~run_mask(at, got);
     }
@@ -224,6 +230,7 @@ gather_in_chunk(const struct slices *slices, size_t index, uint64_t mask, uint32
 
     if (want == mask) {
         outcome = gather_chunk(index, mask, &got);
+        tide_assert_internal(got <= *clean);
         *clean -= got;
         want = got > 0 ? 0 : want;
     }

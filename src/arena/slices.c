@@ -420,20 +420,23 @@ alloc_in_chunk(unsigned count, size_t align_slices, enum chunk_kind kind)
 
 /* --- runs of chunks -------------------------------------------------------------------------- */
 
-/* Takes `count` slices from the start of chunk `first` on, all wholly free; how many are clean. */
-static uint32_t
+/* Takes `count` slices from the start of chunk `first` on, all wholly free. */
+static struct slices
 take_run(size_t first, size_t count)
 {
-    uint32_t clean = 0;
+    struct slices taken = {chunk_address(first), (uint32_t)count, 0, 0};
 
     for (size_t i = first; count > 0; i++) {
         unsigned n = (unsigned)min_zu(count, CHUNK_SLICES);
+        uint64_t dirty;
 
         space.chunks[i].bare = space.chunks[i].dirty == 0;
-        clean += n - bits_count(chunk_take(i, run_mask(0, n)));
+        dirty = chunk_take(i, run_mask(0, n));
+        taken.clean += n - bits_count(dirty);
+        taken.dirty = taken.count <= CHUNK_SLICES ? dirty : 0;
         count -= n;
     }
-    return clean;
+    return taken;
 }
 
 /* Of the address, that is: chunk 0 itself need not be aligned to more than a chunk. */
@@ -492,7 +495,7 @@ alloc_chunks(size_t count, size_t align, enum chunk_kind kind, bool clean)
             first++;
         }
     }
-    return (struct slices){chunk_address(first), (uint32_t)count, take_run(first, count), 0};
+    return take_run(first, count);
 }
 
 /* --- the interface --------------------------------------------------------------------------- */

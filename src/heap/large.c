@@ -155,6 +155,10 @@ large_alloc(size_t size, size_t align, bool *zero)
         return NULL;
     }
     if (slices.clean > 0 && !make_up_for(&slices)) {
+        /* They are a hole now: the process is out of mappings. Once more, and nothing is moved. */
+        slices = span_slices_alloc(count, max_zu(align, SLICE_BYTES), want);
+    }
+    if (slices.start == NULL) {
         span_record_free(span);
         errno = ENOMEM;
         return NULL;

@@ -85,6 +85,10 @@ int os_renew(void *address, size_t size);
 /* Is every page of the range part of a mapping (mincore; yes where that is forbidden)? (slow) */
 bool os_is_mapped(const void *address, size_t size);
 
+/* Is the page of a mapping that mlock or mlockall keeps in RAM? Where pages can be moved, that can
+ * be told. */
+bool os_is_locked(void *address);
+
 /* Bytes of the range that are in RAM (mincore). (slow) */
 size_t os_resident_range(const void *address, size_t size);
 

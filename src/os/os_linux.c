@@ -298,7 +298,7 @@ os_move_pages(void *from, void *to, size_t size)
     if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) ==
         MAP_FAILED) {
         error = take_error(saved_errno);
-        if (error == EINVAL || error == EPERM || error == ENOSYS) {
+        if (error == EINVAL || error == EPERM || error == ENOSYS || error == EACCES) {
             drop_feature(OS_FEATURE_MREMAP_DONTUNMAP);
         }
     }
@@ -317,6 +317,15 @@ os_renew(void *address, size_t size)
         error = take_error(saved_errno);
     }
     return error;
+}
+
+TIDE_COLD bool
+os_is_locked(void *address)
+{
+    int saved_errno = errno;
+
+    /* Linux 5.4; the page is about to be moved or written, so it may be called cold. */
+    return madvise(address, OS_PAGE, MADV_COLD) != 0 && take_error(saved_errno) == EINVAL;
 }
 
 TIDE_COLD bool

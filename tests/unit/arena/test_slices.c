@@ -131,6 +131,7 @@ take(size_t count, size_t align, enum slices_want want)
     require_eq((uintptr_t)s.start % align, 0);
     dirty = model_take(s.start, count);
     require_eq(s.clean, count - dirty);
+    require_eq(bits_count(s.dirty), count <= CHUNK_SLICES ? dirty : 0);
     return s;
 }
 
@@ -200,10 +201,13 @@ test_alignments_above_a_chunk(void **state)
     for (size_t align = 2 * CHUNK_BYTES; align <= (size_t)1 << 30; align *= 2) {
         struct slices a = take(1, align, SLICES_SPARSE);
         struct slices b = take(CHUNK_SLICES + 8, align, SLICES_SPARSE);
+        struct slices c;
 
         model_compare();
         give_back(&a);
-        give_back(&b);
+        give(b.start, b.count, CHUNK_SLICES / 2);
+        c = take(CHUNK_SLICES - 8, align, SLICES_SPARSE); /* has pages in front, and not behind */
+        give(c.start, c.count, c.count);
     }
     model_compare();
 }
