@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mlockall(MCL_CURRENT | MCL_FUTURE) populates everything that is readable: address space which is
- * only reserved may not become memory, and allocation goes on. What is locked stays locked, whatever
- * is done with free pages.
+ * only reserved may not become memory, and allocation goes on. What is locked stays so, whatever is
+ * done with free pages.
  * needs: root
  */
 #include "check.h"
