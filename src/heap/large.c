@@ -148,15 +148,11 @@ large_alloc(size_t size, size_t align, bool *zero)
         return NULL;
     }
     want = bytes >= DENSE_MIN_BYTES && bytes <= DENSE_MAX_BYTES ? SLICES_DENSE : SLICES_SPARSE;
-    slices = span_slices_alloc(count, max_zu(align, SLICE_BYTES), want);
-    if (slices.start == NULL) {
-        span_record_free(span);
-        errno = ENOMEM;
-        return NULL;
-    }
+    align = max_zu(align, SLICE_BYTES);
+    slices = span_slices_alloc(count, align, want);
     if (slices.clean > 0 && !make_up_for(&slices)) {
         /* They are a hole now: the process is out of mappings. Once more, and nothing is moved. */
-        slices = span_slices_alloc(count, max_zu(align, SLICE_BYTES), want);
+        slices = span_slices_alloc(count, align, want);
     }
     if (slices.start == NULL) {
         span_record_free(span);
