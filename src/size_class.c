@@ -16,12 +16,16 @@
 #define BIN_LIMIT_BLOCKS 16u
 #define BIN_LEAST_BLOCKS 4u
 #define BIN_MOST_BLOCKS 32u /* where more was freed than it took, again and again */
-#define BIN_SMALL 512u      /* of smaller ones more would only mix pages: batch-random-256 */
+#define HORIZON_BYTES (256u << 10)
+#define HORIZON_MIN 64u /* a look costs some 40 instructions */
+#define HORIZON_MAX 4096u
+#define BIN_SMALL 512u /* of smaller ones more would only mix pages: batch-random-256 */
 
 #define AT_MOST(n, most) ((n) < (most) ? (n) : (most))
 #define AT_LEAST(n, least) ((n) > (least) ? (n) : (least))
 #define BIN_LIMIT(bytes)                                                                           \
     AT_LEAST(AT_MOST(BIN_LIMIT_BYTES / (bytes), BIN_LIMIT_BLOCKS), BIN_LEAST_BLOCKS)
+#define HORIZON(bytes) AT_LEAST(AT_MOST(HORIZON_BYTES / (bytes), HORIZON_MAX), HORIZON_MIN)
 #define CAPACITY(bytes, count) (((uint32_t)(count) << SLICE_SHIFT) / (bytes))
 /* Odd: no bit of the offset is lost. The step is modulo 2^64. */
 #define RECIPROCAL(bytes) ((UINT64_MAX / (bytes) + 1) | 1)
@@ -34,6 +38,7 @@
         .bin_limit = (uint8_t)BIN_LIMIT(bytes),                                                    \
         .bin_most = (uint8_t)((bytes) > BIN_SMALL ? BIN_MOST_BLOCKS : BIN_LIMIT(bytes)),           \
         .keep_live = (uint16_t)KEEP_LIVE(CAPACITY(bytes, count)),                                  \
+        .horizon = (uint16_t)HORIZON(bytes),                                                       \
     }
 
 /* Bytes of a block, slices of a span. */

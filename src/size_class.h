@@ -37,7 +37,8 @@ struct size_class {
     uint16_t slices;     /* slices in a span */
     uint16_t keep_live;  /* a span with this many live blocks or fewer belongs to the pool */
     uint8_t bin_limit;   /* blocks a bin takes beyond those of a refill, at first */
-    uint8_t bin_most;    /* and at last, see bin_room */
+    uint8_t bin_most;    /* and at last, see bin_takes */
+    uint16_t horizon;    /* frees that a bin in balance may go without a look at most */
 };
 
 extern TIDE_HIDDEN const struct size_class size_classes[TIDE_CLASS_COUNT];

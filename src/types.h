@@ -69,13 +69,20 @@ typedef struct heap heap_t;
 #define OWNER_NOBODY_KEY ((uintptr_t)0 - HEAP_ALIGN)
 /* Nobody's, and no class's either: large, cold, or no span at all. Bin 0 never has room. */
 #define OWNER_NOBODY OWNER_NOBODY_KEY
+/* The profile's: its blocks are sampled. */
+#define OWNER_SAMPLED_KEY ((uintptr_t)0 - 2 * HEAP_ALIGN)
+#define OWNER_SAMPLED OWNER_SAMPLED_KEY
 
 /* The blocks a heap hands out next for one class: the last ones freed, and what refills brought. */
 typedef struct bin {
     block_t *head; /* owner: never NULL; list_end when empty */
-    int32_t left;  /* owner: how many more blocks it takes */
+    int32_t left;  /* owner: frees until a look << 16, plus how many more blocks it takes */
     uint32_t open; /* owner: full, it passes its blocks on to other threads; see heap/transfer.h */
 } bin_t;
+
+/* What a free takes of bin.left; an allocation adds 1. See heap/sample.h. */
+#define BIN_LOOK 0x10000
+#define BIN_FREE (BIN_LOOK + 1)
 
 /* The hot paths' half of a heap. In TLS: neither has to look for it. */
 typedef struct heap_front {
@@ -132,6 +139,7 @@ enum span_kind {
     SPAN_NONE = 0, /* the one record that stands for slices without a span */
     SPAN_SMALL = 1,
     SPAN_LARGE = 2,
+    SPAN_SAMPLED = 3, /* a small one whose blocks are all sampled */
 };
 
 /*
@@ -195,6 +203,7 @@ typedef struct remote_batch {
 /* A heap keeps one freed large block of each size up to this many slices: taking and giving them
  * through the arena costs four lock operations a pair. At most 320 KiB a heap. */
 #define HEAP_LARGE_CACHE 4u
+#define HEAP_LARGE_KEPT_MAX (HEAP_LARGE_CACHE * SLICE_BYTES)
 
 /* Empty spans of one slice a heap keeps for its next span of whatever class: so many, and as
  * many as it lately had in use. A phase that frees and makes spans all the time then does so
@@ -214,6 +223,9 @@ typedef struct heap_class {
     span_t *with_room; /* owner: other spans of this heap that have free blocks, latest first */
     span_t *oldest;    /* owner: the last of them */
     block_t *aside;    /* owner: the chain an open bin was full of before; NULL: none */
+    int32_t ahead;     /* owner: the block to be marked is the so manieth to come into the bin,
+                         * counted from its next look; see bin_until. Of no meaning while quiet */
+    int32_t armed;     /* owner: what bin.left was when it was last armed */
     uint32_t with_room_count;
     uint16_t foreign;   /* owner: frees of others' blocks since the bin was open; see transfer.h */
     uint8_t bin_more;   /* owner: blocks the bin takes beyond its class's bin_limit by now */
@@ -223,7 +235,7 @@ typedef struct heap_class {
 
 /* Span records that fill up the first os page of a heap: those of a small thread's spans cost no
  * page then. Like all records they serve whatever span wants one. */
-#define HEAP_RECORDS 7u
+#define HEAP_RECORDS 2u
 
 /* Counters of one heap: owner-w/any-r. */
 typedef struct heap_counters {
@@ -243,6 +255,15 @@ typedef struct heap_counters {
     uint64_t zeroing_avoided_bytes;
 } heap_counters_t;
 
+/* How fast the heap's samples come; see sample.c. */
+typedef struct sample_pace {
+    uint64_t looked_ns; /* owner: when it was looked at; 0: never */
+    int64_t credit;     /* owner: bytes that may be allocated faster than others are */
+    uint32_t count;     /* owner: samples since then */
+    uint32_t looks;     /* owner: looks at bins since then */
+    uint32_t thinned;   /* owner: one sample in (rate << thinned) bytes */
+} sample_pace_t;
+
 /*
  * One per thread, from metadata, never unmapped; handed whole to the next thread when its thread
  * exits. What every thread uses comes first, and is one os page with the records of its first
@@ -252,13 +273,17 @@ struct heap {
     bin_t *bins;                /* owner: its thread's front's, or resting_bins */
     heap_t *next;               /* const after publish: list of all heaps */
     heap_t *next_idle;          /* lock(heaps): orphans, or empty heaps */
-    uint32_t state;             /* lock(heaps): enum heap_state */
+    uint32_t state;             /* lock(heaps) to write, relaxed to read: enum heap_state */
     uint32_t destructor_rounds; /* owner: */
     uint32_t trim_epoch;        /* owner: the last process-wide trim it answered */
     uint32_t ring_used;         /* owner: batches that are not empty */
     uint32_t collect_at;        /* owner: refills until the next look around */
     uint32_t orphan_tick;       /* lock(heaps): keeper tick at which it was orphaned */
     uint32_t open_bins;         /* owner: how many bins are open */
+    uint32_t sample_epoch;      /* owner: the change of the sampling rate it follows */
+    uint32_t quiet_epoch;       /* owner: the same while that means none; else no such change */
+    uint64_t random;            /* owner: see random_next */
+    int64_t large_until;        /* owner: bytes of large blocks until the next to be sampled */
     spare_spans_t spare;
     heap_counters_t counters;                  /* owner-w/any-r: */
     span_t *large_cache[HEAP_LARGE_CACHE + 1]; /* owner: by slices; a freed large block each */
@@ -266,6 +291,7 @@ struct heap {
     span_t records[HEAP_RECORDS];              /* not the heap's: see HEAP_RECORDS */
     bin_t resting_bins[TIDE_CLASS_COUNT];      /* owner: the bins while it has no thread */
     remote_batch_t ring[HEAP_RING_LEN];        /* owner: */
+    sample_pace_t pace;                        /* owner: */
 };
 TIDE_STATIC_ASSERT(offsetof(heap_t, resting_bins) <= HEAP_ALIGN, "the rest is the first os page");
 

@@ -368,6 +368,19 @@ fmt_xml_str(fmt_t *f, const char *s)
 }
 
 TIDE_COLD void
+fmt_path(fmt_t *f, const char *pattern, int pid)
+{
+    for (; *pattern != '\0'; pattern++) {
+        if (pattern[0] == '%' && pattern[1] == 'p') {
+            fmt_i64(f, pid);
+            pattern++;
+        } else {
+            fmt_char(f, *pattern);
+        }
+    }
+}
+
+TIDE_COLD void
 fmt_printable(fmt_t *f, const char *text, size_t len, size_t max)
 {
     for (size_t i = 0; i < len && i < max; i++) {

@@ -84,6 +84,9 @@ void fmt_xml_str(fmt_t *f, const char *s);
  * three dots follow text that was cut. */
 void fmt_printable(fmt_t *f, const char *text, size_t len, size_t max);
 
+/* The name of a file with each %p in it replaced by the process id. */
+void fmt_path(fmt_t *f, const char *pattern, int pid);
+
 /*
  * printf's small brother. Understands %% %c %s %.*s %d %i %u %x %p with the length modifiers
  * h, hh, l, ll, z, j and t; no flags, no widths. Anything else is printed as it stands, and the

@@ -16,15 +16,18 @@
  * Fork acquires all in this order. */
 enum lock_rank {
     LOCK_RANK_KEEPER = 1, /* one pass at a time */
+    LOCK_RANK_DUMP,       /* one profile is written at a time */
     LOCK_RANK_INIT,
     LOCK_RANK_HEAPS,    /* the list of heaps, orphans */
     LOCK_RANK_FALLBACK, /* the heap of threads that have none any more */
     LOCK_RANK_TRANSFER, /* one per size class */
     LOCK_RANK_POOL,     /* one per size class */
+    LOCK_RANK_SAMPLED,  /* the spans whose blocks are sampled */
     LOCK_RANK_SPARE,    /* one per heap */
     LOCK_RANK_PURGE,    /* slices withdrawn while their pages are given back */
     LOCK_RANK_ARENA,    /* chunks, slices, frontier */
     LOCK_RANK_META,     /* span records and other metadata */
+    LOCK_RANK_PROFILE,  /* sites, live samples, modules, series */
 };
 
 typedef struct lock {

@@ -11,6 +11,8 @@
 #ifndef TIDE_OS_OS_H
 #define TIDE_OS_OS_H
 
+#include <errno.h>
+
 #include "base/atomic.h"
 
 #define OS_PAGE_SHIFT 12
@@ -27,6 +29,7 @@ enum os_feature {
     OS_FEATURE_VMA_NAMES = 1u << 6,        /* 5.17 with CONFIG_ANON_VMA_NAME */
     OS_FEATURE_THREADS = 1u << 7,          /* a background thread could be started (or not tried) */
     OS_FEATURE_HUGE_ZERO = 1u << 8,        /* a read of huge pages never written costs none */
+    OS_FEATURE_FUTEX_WAITV = 1u << 9,      /* 5.16: a thread can wait for two words */
 };
 
 struct os_info {
@@ -47,7 +50,18 @@ os_has(enum os_feature feature)
     return (atomic_load_relaxed(&os_info.features) & (uint32_t)feature) != 0;
 }
 
-/* Reserves address space, inaccessible and not charged. `hint` may be NULL. NULL on failure. */
+/* errno, which is what it was before again: for functions that return an error. */
+static inline int
+os_take_error(int saved_errno)
+{
+    int error = errno;
+
+    errno = saved_errno;
+    return error;
+}
+
+/* Reserves address space, inaccessible, not charged, and in no core dump before it is committed.
+ * `hint` may be NULL. NULL on failure. */
 void *os_reserve(void *hint, size_t size);
 /* Exactly at `address`, failing when anything is there: EEXIST, ENOMEM. */
 int os_reserve_at(void *address, size_t size);
@@ -56,10 +70,14 @@ void os_unreserve(void *address, size_t size);
 /* Where the calling thread's data is; 0: nowhere yet. Early: needs no thread-local data. */
 uintptr_t os_thread_pointer(void);
 
+/* Reserves and commits, without huge pages, under that name (os_name_range): a table of the
+ * library's own. NULL on failure; os_unreserve takes it back. */
+void *os_map(size_t size, const char *name);
+
 /* Makes reserved pages readable and writable; fresh ones read as zero. ENOMEM. */
 int os_commit(void *address, size_t size);
-/* Makes reserved pages readable: zeros that cost no memory, are in no core dump, and that mlockall
- * need not populate one by one where the kernel has a huge page of them. ENOMEM. */
+/* Makes reserved pages readable: zeros that cost no memory, and that mlockall need not populate one
+ * by one where the kernel has a huge page of them. ENOMEM. */
 int os_show_zeros(void *address, size_t size);
 /* os_commit for a part of those. */
 int os_commit_shown(void *address, size_t size);
@@ -95,19 +113,49 @@ size_t os_resident_range(const void *address, size_t size);
 /* VmRSS in bytes, 0 without /proc. (slow) */
 size_t os_rss_bytes(void);
 
-uint64_t os_now_ns(void); /* CLOCK_MONOTONIC */
-uint64_t os_random(void); /* from the auxiliary vector; constant over the process's life */
-int os_pid(void);         /* uncached */
+/* Threads of the process, 0 without /proc. */
+unsigned os_thread_count(void);
+
+uint64_t os_now_ns(void);  /* CLOCK_MONOTONIC */
+uint64_t os_real_ns(void); /* CLOCK_REALTIME */
+uint64_t os_cpu_ns(void);  /* of the calling thread */
+uint64_t os_random(void);  /* from the auxiliary vector; constant over the process's life */
+int os_pid(void);          /* uncached */
 int os_tid(void);
 
 /* Waits while *word == expected, at most timeout_ns (0: for ever). Spurious returns allowed. */
 void os_futex_wait(uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 void os_futex_wake(uint32_t *word, int count);
+/* The same, and for a bell, which is 0: it is rung by a FUTEX_WAKE, from another process as well.
+ * Where the kernel cannot wait for both, nobody listens to the bell. */
+void os_futex_wait_or_bell(uint32_t *word, uint32_t expected, uint32_t *bell, uint64_t timeout_ns);
 
 /* Starts a detached thread, all signals blocked, small stack. EAGAIN, EPERM… */
 int os_thread_start(void *(*run)(void *), void *arg);
-/* Names the calling thread. */
+/* Once, by a constructor: threads' stacks hold the static TLS of all that is loaded by then. */
+void os_note_static_tls(void);
+/* Is there a filter of system calls? It may end the process for one that it does not know. */
+bool os_is_filtered(void);
+/* Names the calling thread; and what it is called, 16 bytes. */
 void os_name_thread(const char *name);
+void os_get_thread_name(char *name);
+/* Does the process `pid`, the caller's, have such a thread? */
+bool os_thread_exists(int pid, int tid);
+
+/* Files, by the system calls of the same names with O_CLOEXEC and O_NOCTTY; interruptions do not
+ * show. The first two return a descriptor or a count, or minus an errno value. (slow) */
+int os_file_open(const char *path, int flags, unsigned mode);
+long os_file_read(int fd, void *buffer, size_t size);
+void os_file_close(int fd);
+int os_file_remove(const char *path);
+/* `replace`: whatever bears the name now; otherwise EEXIST. */
+int os_file_rename(const char *from, const char *to, bool replace);
+/* Where the link points, terminated; 0 when it cannot be told. */
+size_t os_read_link(const char *path, char *buffer, size_t size);
+
+/* Copies what can be read of the process's own memory at `from`, which need not be mapped. Bytes
+ * copied: all up to the first page that cannot be read; 0 where a sandbox forbids it. (slow) */
+size_t os_read_memory(const void *from, void *to, size_t size);
 
 /* write(2) until done or failed. */
 void os_write(int fd, const char *text, size_t len);
@@ -116,6 +164,8 @@ void os_write(int fd, const char *text, size_t len);
 void os_name_range(void *address, size_t size, const char *name);
 
 /* Tests only: when set, consulted before every fallible call; nonzero is returned as its error. */
-extern int (*os_fault_hook)(const char *call);
+extern int (*os_fault_hook)(const char *call); /* atomic(relaxed) */
+/* Its answer, 0 without one. For os/. */
+int os_injected_fault(const char *call);
 
 #endif

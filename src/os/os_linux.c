@@ -2,8 +2,10 @@
 /*
  * Linux behind os.h. System calls used: mmap, munmap, mprotect, madvise, mremap, mincore, futex,
  * getpid, gettid, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), arch_prctl, openat/read/close for
- * three files at start, clock_gettime (vdso), write; pthread_create for the one background thread.
- * Thin wrappers: no retry loops, no alignment, no policy; those live in arena/.
+ * three files at start, clock_gettime (vdso), write; for profiles unlinkat, renameat2, linkat,
+ * readlinkat, process_vm_readv, prctl(PR_GET_NAME, PR_GET_SECCOMP) and tgkill as well;
+ * pthread_create for the background thread, which waits by futex_waitv, and for the one that loads
+ * an unwinder. Thin wrappers: no retry loops, no alignment, no policy; those live in arena/.
  *
  * All go through raw syscall() where libc's wrapper would be a cancellation point; errno is saved.
  */
@@ -16,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
@@ -24,9 +27,13 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/bits.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -42,27 +49,22 @@
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 
-#define KEEPER_STACK_BYTES ((size_t)64 << 10)
+#define THREAD_STACK_BYTES ((size_t)128 << 10) /* dlopen's paths lie on one */
+
+static size_t static_tls_bytes; /* init: 0: not known, and stacks are as large as usual */
 
 struct os_info os_info = {.address_limit = SIZE_MAX};
 int (*os_fault_hook)(const char *call);
 
-static int
-injected_fault(const char *call)
+int
+os_injected_fault(const char *call)
 {
-    return unlikely(os_fault_hook != NULL) ? os_fault_hook(call) : 0;
+    int (*hook)(const char *) = atomic_load_relaxed(&os_fault_hook);
+
+    return unlikely(hook != NULL) ? hook(call) : 0;
 }
 
 /* The error of a call that returned -1, with the caller's errno put back. */
-static int
-take_error(int saved_errno)
-{
-    int error = errno;
-
-    errno = saved_errno;
-    return error;
-}
-
 static void
 drop_feature(enum os_feature feature)
 {
@@ -123,7 +125,8 @@ os_init(void)
 
     /* Assumed until a call is refused: asking in advance would cost every tiny process a call. */
     os_info.features = OS_FEATURE_POPULATE_WRITE | OS_FEATURE_MREMAP_DONTUNMAP |
-                       OS_FEATURE_DONTNEED | OS_FEATURE_VMA_NAMES | OS_FEATURE_THREADS;
+                       OS_FEATURE_DONTNEED | OS_FEATURE_VMA_NAMES | OS_FEATURE_THREADS |
+                       OS_FEATURE_FUTEX_WAITV;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
         os_info.address_limit = (size_t)limit.rlim_cur;
     }
@@ -134,25 +137,48 @@ os_init(void)
     errno = saved_errno;
 }
 
+static int
+advise(void *address, size_t size, int advice, const char *call)
+{
+    int saved_errno = errno;
+    int error = os_injected_fault(call);
+
+    if (error == 0 && madvise(address, size, advice) != 0) {
+        error = os_take_error(saved_errno);
+    }
+    return error;
+}
+
+/* The kernel does not dump what holds no pages; gdb's gcore reads all there is, a terabyte. */
+static void
+keep_out_of_dumps(void *address, size_t size)
+{
+    (void)advise(address, size, MADV_DONTDUMP, "dump"); /* refused: no harm */
+}
+
 void *
 os_reserve(void *hint, size_t size)
 {
     int saved_errno = errno;
     void *p;
 
-    if (injected_fault("reserve") != 0) {
+    if (os_injected_fault("reserve") != 0) {
         return NULL;
     }
     p = mmap(hint, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     errno = saved_errno;
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED) {
+        return NULL;
+    }
+    keep_out_of_dumps(p, size);
+    return p;
 }
 
 TIDE_COLD int
 os_reserve_at(void *address, size_t size)
 {
     int saved_errno = errno;
-    int error = injected_fault("reserve");
+    int error = os_injected_fault("reserve");
     void *p;
 
     if (error != 0) {
@@ -161,13 +187,14 @@ os_reserve_at(void *address, size_t size)
     p = mmap(address, size, PROT_NONE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     if (p == MAP_FAILED) {
-        return take_error(saved_errno);
+        return os_take_error(saved_errno);
     }
     if (p != address) { /* a kernel before 4.17 took the address for a hint */
         munmap(p, size);
         errno = saved_errno;
         return EEXIST;
     }
+    keep_out_of_dumps(p, size);
     return 0;
 }
 
@@ -202,22 +229,13 @@ int
 os_commit(void *address, size_t size)
 {
     int saved_errno = errno;
-    int error = injected_fault("commit");
+    int error = os_injected_fault("commit");
 
     if (error == 0 && mprotect(address, size, PROT_READ | PROT_WRITE) != 0) {
-        error = take_error(saved_errno);
+        error = os_take_error(saved_errno);
     }
-    return error;
-}
-
-static int
-advise(void *address, size_t size, int advice, const char *call)
-{
-    int saved_errno = errno;
-    int error = injected_fault(call);
-
-    if (error == 0 && madvise(address, size, advice) != 0) {
-        error = take_error(saved_errno);
+    if (error == 0) { /* refused: no harm */
+        (void)advise(address, size, MADV_DODUMP, "dump");
     }
     return error;
 }
@@ -241,13 +259,12 @@ int
 os_show_zeros(void *address, size_t size)
 {
     int saved_errno = errno;
-    int error = injected_fault("commit");
+    int error = os_injected_fault("commit");
 
     if (error == 0 && mprotect(address, size, PROT_READ) != 0) {
-        error = take_error(saved_errno);
+        error = os_take_error(saved_errno);
     }
     if (error == 0) { /* refused: no harm */
-        (void)advise(address, size, MADV_DONTDUMP, "dump");
         (void)os_advise_huge(address, size, os_has(OS_FEATURE_HUGE_ZERO));
     }
     return error;
@@ -259,7 +276,6 @@ os_commit_shown(void *address, size_t size)
     int error = os_commit(address, size);
 
     if (error == 0) {
-        (void)advise(address, size, MADV_DODUMP, "dump");
         (void)os_advise_huge(address, size, false);
     }
     return error;
@@ -290,14 +306,14 @@ TIDE_COLD int
 os_move_pages(void *from, void *to, size_t size)
 {
     int saved_errno = errno;
-    int error = injected_fault("move");
+    int error = os_injected_fault("move");
 
     if (error != 0 || !os_has(OS_FEATURE_MREMAP_DONTUNMAP)) {
         return error != 0 ? error : ENOSYS;
     }
     if (mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) ==
         MAP_FAILED) {
-        error = take_error(saved_errno);
+        error = os_take_error(saved_errno);
         if (error == EINVAL || error == EPERM || error == ENOSYS || error == EACCES) {
             drop_feature(OS_FEATURE_MREMAP_DONTUNMAP);
         }
@@ -309,12 +325,12 @@ TIDE_COLD int
 os_renew(void *address, size_t size)
 {
     int saved_errno = errno;
-    int error = injected_fault("renew");
+    int error = os_injected_fault("renew");
 
     if (error == 0 &&
         mmap(address, size, PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
-        error = take_error(saved_errno);
+        error = os_take_error(saved_errno);
     }
     return error;
 }
@@ -325,7 +341,7 @@ os_is_locked(void *address)
     int saved_errno = errno;
 
     /* Linux 5.4; the page is about to be moved or written, so it may be called cold. */
-    return madvise(address, OS_PAGE, MADV_COLD) != 0 && take_error(saved_errno) == EINVAL;
+    return madvise(address, OS_PAGE, MADV_COLD) != 0 && os_take_error(saved_errno) == EINVAL;
 }
 
 TIDE_COLD bool
@@ -389,12 +405,41 @@ os_rss_bytes(void)
     return pages << OS_PAGE_SHIFT;
 }
 
+TIDE_COLD unsigned
+os_thread_count(void)
+{
+    struct stat status;
+    int saved_errno = errno;
+    unsigned links = stat("/proc/self/task", &status) == 0 ? (unsigned)status.st_nlink : 0;
+
+    errno = saved_errno;
+    return links > 2 ? links - 2 : 0; /* a directory's own two */
+}
+
 uint64_t
 os_now_ns(void)
 {
     struct timespec t = {0, 0};
 
     clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t
+os_real_ns(void)
+{
+    struct timespec t = {0, 0};
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+TIDE_COLD uint64_t
+os_cpu_ns(void)
+{
+    struct timespec t = {0, 0};
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
@@ -438,6 +483,30 @@ os_futex_wait(uint32_t *word, uint32_t expected, uint64_t timeout_ns)
     errno = saved_errno;
 }
 
+TIDE_COLD void
+os_futex_wait_or_bell(uint32_t *word, uint32_t expected, uint32_t *bell, uint64_t timeout_ns)
+{
+    int saved_errno = errno;
+    uint64_t end_ns = os_now_ns() + timeout_ns; /* this call wants the time, not the span of it */
+    struct timespec end = {(time_t)(end_ns / 1000000000u), (long)(end_ns % 1000000000u)};
+    struct futex_waitv both[] = {
+        {.val = expected, .uaddr = (uintptr_t)word, .flags = FUTEX_32 | FUTEX_PRIVATE_FLAG},
+        {.val = 0, .uaddr = (uintptr_t)bell, .flags = FUTEX_32},
+    };
+
+    if (os_has(OS_FEATURE_FUTEX_WAITV)) {
+        if (syscall(SYS_futex_waitv, both, TIDE_ARRAY_LEN(both), 0, timeout_ns == 0 ? NULL : &end,
+                    CLOCK_MONOTONIC) >= 0 ||
+            (errno != ENOSYS && errno != EPERM && errno != EINVAL && errno != EACCES)) {
+            errno = saved_errno;
+            return;
+        }
+        drop_feature(OS_FEATURE_FUTEX_WAITV);
+        errno = saved_errno;
+    }
+    os_futex_wait(word, expected, timeout_ns);
+}
+
 void
 os_futex_wake(uint32_t *word, int count)
 {
@@ -447,11 +516,36 @@ os_futex_wake(uint32_t *word, int count)
     errno = saved_errno;
 }
 
+static int
+add_tls(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    size_t *sum = arg;
+
+    (void)size;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+        if (info->dlpi_phdr[i].p_type == PT_TLS) {
+            *sum += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
+        }
+    }
+    return 0;
+}
+
+/* At every start: not cold. */
+void
+os_note_static_tls(void)
+{
+    size_t sum = OS_PAGE; /* libc's own, and what it keeps for libraries to come */
+
+    dl_iterate_phdr(add_tls, &sum);
+    atomic_store_relaxed(&static_tls_bytes, sum);
+}
+
 TIDE_COLD int
 os_thread_start(void *(*run)(void *), void *arg)
 {
     int saved_errno = errno;
-    int error = injected_fault("thread");
+    int error = os_injected_fault("thread");
+    size_t tls_bytes = atomic_load_relaxed(&static_tls_bytes);
     pthread_attr_t attr;
     pthread_t thread;
     sigset_t all;
@@ -464,14 +558,10 @@ os_thread_start(void *(*run)(void *), void *arg)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, KEEPER_STACK_BYTES);
-    error = pthread_create(&thread, &attr, run, arg);
-    if (error == EINVAL) { /* a program with so much static TLS that it does not fit */
-        error = pthread_create(&thread, NULL, run, arg);
-        if (error == 0) {
-            pthread_detach(thread);
-        }
+    if (tls_bytes != 0) {
+        pthread_attr_setstacksize(&attr, align_up(THREAD_STACK_BYTES + tls_bytes, OS_PAGE));
     }
+    error = pthread_create(&thread, &attr, run, arg);
     pthread_attr_destroy(&attr);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error != 0) {
@@ -488,6 +578,121 @@ os_name_thread(const char *name)
 
     prctl(PR_SET_NAME, name, 0, 0, 0);
     errno = saved_errno;
+}
+
+TIDE_COLD void
+os_get_thread_name(char *name)
+{
+    int saved_errno = errno;
+
+    if (prctl(PR_GET_NAME, name, 0, 0, 0) != 0) { /* refused by a filter */
+        name[0] = '\0';
+    }
+    errno = saved_errno;
+}
+
+TIDE_COLD bool
+os_thread_exists(int pid, int tid)
+{
+    int saved_errno = errno;
+    bool exists = syscall(SYS_tgkill, pid, tid, 0) == 0 || errno != ESRCH;
+
+    errno = saved_errno;
+    return exists;
+}
+
+/* ---- files --------------------------------------------------------------------------------- */
+
+TIDE_COLD int
+os_file_open(const char *path, int flags, unsigned mode)
+{
+    int saved_errno = errno;
+    int error = os_injected_fault("open");
+    long fd;
+
+    if (error != 0) {
+        return -error;
+    }
+    do {
+        fd = syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, mode);
+    } while (fd < 0 && errno == EINTR);
+    return fd >= 0 ? (int)fd : -os_take_error(saved_errno);
+}
+
+TIDE_COLD long
+os_file_read(int fd, void *buffer, size_t size)
+{
+    int saved_errno = errno;
+    long count;
+
+    do {
+        count = syscall(SYS_read, fd, buffer, size);
+    } while (count < 0 && errno == EINTR);
+    return count >= 0 ? count : -os_take_error(saved_errno);
+}
+
+TIDE_COLD void
+os_file_close(int fd)
+{
+    int saved_errno = errno;
+
+    syscall(SYS_close, fd);
+    errno = saved_errno;
+}
+
+TIDE_COLD int
+os_file_remove(const char *path)
+{
+    int saved_errno = errno;
+
+    return syscall(SYS_unlinkat, AT_FDCWD, path, 0) == 0 ? 0 : os_take_error(saved_errno);
+}
+
+TIDE_COLD int
+os_file_rename(const char *from, const char *to, bool replace)
+{
+    int saved_errno = errno;
+    int error = os_injected_fault("rename");
+    long result;
+
+    if (error != 0) {
+        return error;
+    }
+    if (replace) {
+        result = syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+    } else { /* every file system can link; not all can rename so */
+        result = syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+        if (result == 0) {
+            result = syscall(SYS_unlinkat, AT_FDCWD, from, 0);
+        }
+    }
+    return result == 0 ? 0 : os_take_error(saved_errno);
+}
+
+TIDE_COLD size_t
+os_read_link(const char *path, char *buffer, size_t size)
+{
+    int saved_errno = errno;
+    long count = syscall(SYS_readlinkat, AT_FDCWD, path, buffer, size - 1);
+
+    errno = saved_errno;
+    if (count < 0) {
+        count = 0;
+    }
+    buffer[count] = '\0';
+    return (size_t)count;
+}
+
+TIDE_COLD size_t
+os_read_memory(const void *from, void *to, size_t size)
+{
+    int saved_errno = errno;
+    struct iovec here = {.iov_base = to, .iov_len = size};
+    struct iovec there = {.iov_base = (void *)(uintptr_t)from, .iov_len = size};
+    long count = syscall(SYS_process_vm_readv, os_pid(), &here, 1UL, &there, 1UL, 0UL);
+
+    errno = saved_errno;
+    return count > 0 ? (size_t)count : 0;
 }
 
 TIDE_COLD void
@@ -520,4 +725,31 @@ os_name_range(void *address, size_t size, const char *name)
         drop_feature(OS_FEATURE_VMA_NAMES);
     }
     errno = saved_errno;
+}
+
+TIDE_COLD void *
+os_map(size_t size, const char *name)
+{
+    void *p = os_reserve(NULL, size);
+
+    if (p == NULL) {
+        return NULL;
+    }
+    if (os_commit(p, size) != 0) {
+        os_unreserve(p, size);
+        return NULL;
+    }
+    (void)os_advise_huge(p, size, false);
+    os_name_range(p, size, name);
+    return p;
+}
+
+TIDE_COLD bool
+os_is_filtered(void)
+{
+    int saved_errno = errno;
+    bool filtered = prctl(PR_GET_SECCOMP) > 0;
+
+    errno = saved_errno;
+    return filtered;
 }

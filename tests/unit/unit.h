@@ -332,14 +332,14 @@ static TIDE_UNUSED void
 unit_faults_begin(const char *call, int error, uint32_t nth, uint32_t times)
 {
     unit_faults = (struct unit_faults){call, error, nth, times, 0, 0};
-    os_fault_hook = unit_fault_hook;
+    atomic_store_relaxed(&os_fault_hook, unit_fault_hook);
 }
 
 /* How many calls failed. */
 static TIDE_UNUSED uint32_t
 unit_faults_end(void)
 {
-    os_fault_hook = NULL;
+    atomic_store_relaxed(&os_fault_hook, NULL);
     return atomic_load_relaxed(&unit_faults.failed);
 }
 
