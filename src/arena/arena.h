@@ -18,8 +18,8 @@ struct space {
     chunk_t *chunks;      /* const after init */
     size_t max_chunks;    /* const after init: what slices and chunks have room for */
     size_t reserved_chunks; /* lock(arena): address space we hold */
-    size_t frontier;        /* lock(arena): chunks made accessible so far */
-    size_t reserved_bytes;  /* lock(arena): including metadata */
+    size_t frontier;        /* lock(arena) to write, relaxed to read: chunks accessible so far */
+    size_t reserved_bytes;  /* lock(arena) to write, relaxed to read: including metadata */
 };
 
 extern TIDE_HIDDEN struct space space;

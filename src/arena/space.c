@@ -68,7 +68,7 @@ region_require(struct region *region, size_t bytes, size_t step)
     error = (region->shown ? os_commit_shown : os_commit)(region->start + region->committed,
                                                           want - region->committed);
     if (error == 0) {
-        region->committed = want;
+        atomic_store_relaxed(&region->committed, want);
     }
     return error;
 }
@@ -189,7 +189,7 @@ reserve_more_locked(size_t chunks)
     error = os_reserve_at(chunk_address(space.reserved_chunks), missing << CHUNK_SHIFT);
     if (error == 0) {
         space.reserved_chunks += missing;
-        space.reserved_bytes += missing << CHUNK_SHIFT;
+        counter_add(&space.reserved_bytes, missing << CHUNK_SHIFT);
     }
     return error;
 }
@@ -237,7 +237,7 @@ space_grow_locked(size_t count, enum chunk_kind kind)
         commit_chunks_locked(first, count, kind) != 0) {
         return SIZE_MAX;
     }
-    space.frontier = end;
+    atomic_store_relaxed(&space.frontier, end);
     atomic_store_relaxed(&space.slice_limit, end * CHUNK_SLICES);
     return first;
 }
@@ -263,7 +263,7 @@ meta_alloc_locked(size_t size, size_t align)
     if (region_require(&meta_region, at + size, META_STEP) != 0) {
         return NULL;
     }
-    meta_used = at + size;
+    atomic_store_relaxed(&meta_used, at + size);
     return meta_region.start + at;
 }
 
@@ -287,7 +287,9 @@ meta_alloc_aligned(size_t size, size_t align)
 TIDE_COLD size_t
 meta_bytes(void)
 {
-    return meta_used + slices_region.committed + wrapped_region.committed + chunk_region.committed;
+    return atomic_load_relaxed(&meta_used) + atomic_load_relaxed(&slices_region.committed) +
+           atomic_load_relaxed(&wrapped_region.committed) +
+           atomic_load_relaxed(&chunk_region.committed);
 }
 
 TIDE_COLD size_t

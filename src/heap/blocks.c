@@ -9,6 +9,7 @@
 #include "heap/alloc.h"
 #include "heap/free.h"
 #include "heap/report.h"
+#include "heap/sample.h"
 #include "os/os.h"
 
 #define GROWS_MAX (TIDE_SMALL_MAX / 4)
@@ -57,7 +58,8 @@ heap_alloc_aligned(size_t size, size_t align)
     size_t rounded = align_up(size + (size == 0), align);
 
     if (likely(size <= TIDE_SMALL_MAX && rounded <= TIDE_SMALL_MAX)) {
-        return heap_alloc(rounded);
+        return likely(heap_sample_rate() == 0) ? heap_alloc(rounded)
+                                               : sample_aligned(size, rounded);
     }
     return alloc_large(size, align, NULL);
 }
@@ -99,6 +101,7 @@ heap_realloc(void *p, size_t size, const char *function)
     span_t *span = space_span_of(p);
     const char *error = heap_pointer_error(p, span);
     size_t old_size;
+    size_t room;
     void *to;
 
     if (unlikely(error != NULL)) {
@@ -111,19 +114,29 @@ heap_realloc(void *p, size_t size, const char *function)
         return NULL;
     }
     if (span->kind == SPAN_LARGE) {
+        old_size = span->bytes;
         to = large_realloc(span, size);
         if (to != NULL) {
+            if (unlikely(heap_sample_rate() != 0 || block_is_sampled(span))) {
+                sample_large_resized(span, old_size, size);
+            }
             heap_poke_keeper();
             return to;
         }
-        old_size = span->bytes;
     } else {
         old_size = span->block_size;
         if (fits_small(span, size) || (size <= 16 && old_size == 16)) {
+            if (unlikely(block_is_sampled(span))) {
+                sample_small_resized(p, size);
+            }
             return p;
         }
     }
-    to = heap_alloc(size > old_size ? with_room_to_grow(size, old_size) : size);
+    if (unlikely(block_is_sampled(span))) {
+        return sample_realloc(p, span, size);
+    }
+    room = size > old_size ? with_room_to_grow(size, old_size) : size;
+    to = likely(heap_sample_rate() == 0) ? heap_alloc(room) : sample_grown(old_size, size, room);
     if (to != NULL) {
         memcpy(to, p, min_zu(old_size, size));
         heap_count(realloc_copied, 1);

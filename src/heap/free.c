@@ -14,6 +14,7 @@
 #include "base/assert.h"
 #include "heap/remote.h"
 #include "heap/report.h"
+#include "heap/sample.h"
 #include "heap/transfer.h"
 
 #define WITH_ROOM_KEEP 2u /* spans with room a heap keeps per class however empty they are */
@@ -195,7 +196,7 @@ route(heap_t *heap, block_t *block)
     uintptr_t owner = span_owner(span);
     unsigned c = span->size_class;
     heap_class_t *hc = &heap->classes[c];
-    bool bin_full = heap->bins[c].left == 0;
+    bool bin_full = bin_room(&heap->bins[c]) <= 0;
 
     if (OWNER_KEY(owner) != heap_key(heap)) {
         remote_free(heap, span, block);
@@ -255,7 +256,9 @@ bin_be_open(heap_t *heap, unsigned size_class)
 
     if (!bin->open) {
         bin->open = 1;
-        bin->left = (int32_t)min_zu((size_t)bin->left, transfer_chain_blocks(size_class));
+        if (bin_room(bin) > (int32_t)transfer_chain_blocks(size_class)) {
+            bin_set_room(heap, size_class, (int32_t)transfer_chain_blocks(size_class));
+        }
         count_open_bins(heap, 1);
     }
 }
@@ -281,7 +284,7 @@ bin_pass_on(heap_t *heap, unsigned size_class)
     heap_class_t *hc = &heap->classes[size_class];
     block_t *chain = hc->aside;
 
-    bin->left = (int32_t)transfer_chain_blocks(size_class);
+    bin_set_room(heap, size_class, (int32_t)transfer_chain_blocks(size_class));
     if (bin->head == &list_end) {
         return;
     }
@@ -315,6 +318,80 @@ free_direct(void *p, const slice_t *slice)
     heap_free_direct(p, slice);
 }
 
+/* The bin is full. What it took too many of while nobody looked goes home. */
+static void
+drop_excess(heap_t *heap, unsigned c)
+{
+    bin_t *bin = &heap->bins[c];
+
+    while (bin_room(bin) < 0 && bin->head != &list_end && block_is_linked(bin->head)) {
+        block_t *block = bin->head;
+
+        bin->head = block->next;
+        bin->left++;
+        route(heap, block);
+    }
+    bin_set_room(heap, c, 0);
+}
+
+static TIDE_NOINLINE void
+free_into_full(void *p, const slice_t *slice, unsigned c)
+{
+    heap_t *heap = heap_self();
+
+    drop_excess(heap, c);
+    if (heap->bins[c].open) {
+        pass_on_and_free(p, c);
+    } else {
+        free_direct(p, slice);
+    }
+}
+
+/* While a bin is in balance, looks come less and less often. */
+TIDE_HOT int32_t
+frees_until_look(const heap_class_t *hc, unsigned c, int32_t room, bool open)
+{
+    int32_t armed_frees = (int32_t)((uint32_t)hc->armed >> 16);
+    int32_t frees = 2 * armed_frees + 1;
+
+    if (open || (int16_t)hc->armed - room > armed_frees / 4) {
+        return room;
+    }
+    frees = frees > size_classes[c].horizon ? size_classes[c].horizon : frees;
+    return frees < room ? room : frees;
+}
+
+void
+heap_free_counted(void *p, const slice_t *slice, size_t at)
+{
+    heap_t *heap = heap_self();
+    unsigned c = (unsigned)(at / sizeof(bin_t) - 1);
+    bin_t *bin = &heap->bins[c];
+    heap_class_t *hc = &heap->classes[c];
+    int32_t left = bin->left + BIN_FREE;
+    int32_t room = (int16_t)left - 1;
+    int32_t frees;
+    uintptr_t sum;
+
+    if (unlikely(room < 0)) {
+        bin->left = left;
+        free_into_full(p, slice, c);
+        return;
+    }
+    if (!heap_free_check(p, slice, &sum)) {
+        bin->left = left;
+        return;
+    }
+    heap_free_push(p, bin->head, sum);
+    bin->head = p;
+    frees = frees_until_look(hc, c, room, bin->open);
+    if (likely(heap_is_quiet(heap))) {
+        bin_arm(bin, hc, room, frees);
+    } else if (!sample_try_arm(heap, c, bin_until(left, hc) - 1, room, frees)) {
+        sample_looked(heap, c, left, frees);
+    }
+}
+
 /* As short as heap_free where the bin is open and has room. */
 void
 heap_free_open(void *p, const slice_t *slice)
@@ -331,8 +408,7 @@ heap_free_open(void *p, const slice_t *slice)
         return;
     }
     if (unlikely(!bin_take_room(front_bin(front, at)))) {
-        front_bin(front, at)->left = 0;
-        pass_on_and_free(p, (unsigned)(at / sizeof(bin_t) - 1));
+        heap_free_counted(p, slice, at);
         return;
     }
     if (heap_free_check(block, slice, &sum)) {
@@ -355,7 +431,7 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
     heap_bin_be_strict(heap, size_class);
     hc->bin_more = 0;
     hc->bin_full = false;
-    bin->left = size_classes[size_class].bin_limit;
+    bin_set_room(heap, size_class, size_classes[size_class].bin_limit);
     if (span != NULL) {
         hc->current = NULL;
         with_room_add(heap, span);
@@ -425,7 +501,7 @@ heap_pointer_error(const void *p, const span_t *span)
         return span == &span_none ? REPORT_NOT_ALLOCATED : REPORT_DOUBLE_FREE;
     }
     if (span->kind == SPAN_LARGE) {
-        if (atomic_load_relaxed(&span->remote) != 0) {
+        if (atomic_load_relaxed(&span->remote) == LARGE_FREED) {
             return REPORT_DOUBLE_FREE; /* freed, and kept for the next block of its size */
         }
         return p == span->start ? NULL : REPORT_INTERIOR;
@@ -453,6 +529,10 @@ free_rare(void *p, span_t *span)
     }
     if (span->kind == SPAN_LARGE) {
         large_free(p, span);
+        return;
+    }
+    if (span->kind == SPAN_SAMPLED) {
+        sample_free(p, span);
         return;
     }
     if (unlikely(heap == &heap_empty)) {

@@ -87,7 +87,11 @@ heap_free(void *p)
     }
     if (unlikely(!bin_take_room(front_bin(front, at)))) {
         TIDE_OPAQUE(at);
-        front_bin(front, at)->left = 0;
+        if (front_bin(front, at)->left != -BIN_FREE) {
+            heap_free_counted(block, slice, at);
+            return;
+        }
+        front_bin(front, at)->left = 0; /* full, and known to be */
         heap_free_direct(block, slice);
         return;
     }

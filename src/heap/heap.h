@@ -28,13 +28,13 @@ front_self(void)
     return (front_t *)offset;
 }
 
-/* Takes one of the room left in the bin; false: there was none. */
+/* Takes one of the room left in the bin; false: there was none, or it is time for a look. */
 TIDE_HOT bool
 bin_take_room(front_bin_t *bin)
 {
     bool below_zero; /* the compiler would first put the bin's address into a register */
 
-    __asm__("subl $1, %0" : "+m"(bin->left), "=@ccs"(below_zero));
+    __asm__("subl %2, %0" : "+m"(bin->left), "=@ccs"(below_zero) : "i"(BIN_FREE));
     return !below_zero;
 }
 #else
@@ -55,7 +55,8 @@ front_self(void)
 TIDE_HOT bool
 bin_take_room(front_bin_t *bin)
 {
-    return --bin->left >= 0;
+    bin->left -= BIN_FREE;
+    return bin->left >= 0;
 }
 #endif
 
@@ -86,6 +87,9 @@ heap_key(const heap_t *heap)
             counter_add(&heap_self()->counters.counter, (n));                                      \
         }                                                                                          \
     } while (0)
+
+/* Before the first block; odd. Defined in span.c. */
+void heap_guard_init(uintptr_t guard);
 
 /* --- thread.c: life of heaps ---------------------------------------------------------------- */
 
@@ -190,6 +194,8 @@ void remote_flush(heap_t *heap);
 void *heap_alloc_slow(size_t size);
 void *heap_alloc_large(size_t size);
 void heap_free_slow(void *p);
+/* The bin at `at` of the front has no room, or it is time to look. */
+void heap_free_counted(void *p, const slice_t *slice, size_t at);
 /* The block answers the free test of the list it should be on: it is free already. */
 void heap_free_twice(void *p);
 /* No block of ours begins there: another allocator's perhaps, or an error. */
@@ -223,8 +229,11 @@ void foreign_free(void *p);
 /* zero: may be NULL; set when the block reads as zero. align is a power of two. */
 void *large_alloc(size_t size, size_t align, bool *zero);
 void large_free(void *p, span_t *span);
-/* A freed block of the right number of slices that the heap kept for itself, or NULL. size >= 1. */
+/* A freed block of the right number of slices that the heap kept for itself, or NULL. size >= 1.
+ * Never one that is to be sampled: large_alloc looks there as well. */
 void *large_alloc_kept(heap_t *heap, size_t size);
+/* One whose sample is known already. */
+void *large_alloc_sampled(size_t size);
 /* Gives back the freed blocks the heap kept for itself. */
 void large_let_go_cache(heap_t *heap);
 /* In place, by moving pages, or NULL (then copy). */
@@ -248,12 +257,27 @@ size_t heap_usable_size(const void *p, const char *function);
 /* NULL, or the report phrase that tells what is wrong with p as a live block of `span`. */
 const char *heap_pointer_error(const void *p, const span_t *span);
 
-extern TIDE_HIDDEN uintptr_t heap_guard; /* init: the process's guard word, never 0 */
+extern TIDE_HIDDEN size_t large_kept_max; /* atomic(relaxed): up to here large_alloc_kept looks */
+extern TIDE_HIDDEN uintptr_t heap_guard;  /* init: the process's guard word, odd */
+extern TIDE_HIDDEN uintptr_t heap_guard_inverse; /* init: modulo 2^64 */
 
+/* The guard word of a marked block has 1 to BLOCK_MARKS_MAX times heap_guard on top: what the block
+ * was drawn at (see heap/sample.h). More than that: the block is not free, or damaged. */
+#define BLOCK_MARKS_MAX 7u
+TIDE_HOT uintptr_t
+block_mark_of(const block_t *block)
+{
+    uintptr_t guard = atomic_load_hot(&heap_guard);
+    uintptr_t strange = block->guard - ((uintptr_t)block->next + (uintptr_t)block + guard);
+
+    return strange * atomic_load_hot(&heap_guard_inverse);
+}
+
+/* Marked or not. */
 TIDE_HOT bool
 block_is_linked(const block_t *block)
 {
-    return (uintptr_t)block->next + (uintptr_t)block + atomic_load_hot(&heap_guard) == block->guard;
+    return block_mark_of(block) <= BLOCK_MARKS_MAX;
 }
 
 TIDE_HOT void
@@ -293,7 +317,9 @@ span_linked(const span_t *span)
     return atomic_load_relaxed(&span->linked);
 }
 
-/* The remote word. */
+/* The remote word. Of a large span: 0 while its block lives, or one of these. */
+#define LARGE_SAMPLED ((uint64_t)SPAN_POOLED << REMOTE_STATE_SHIFT)
+#define LARGE_FREED ((uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT)
 #define REMOTE_HEAD_MASK 0xffffffffull
 #define REMOTE_COUNT_SHIFT 32
 #define REMOTE_STATE_SHIFT 48

@@ -12,6 +12,7 @@
 
 #include "heap/heap.h"
 #include "heap/report.h"
+#include "heap/sample.h"
 #include "os/os.h"
 
 #define MOVE_MIN_BYTES ((size_t)256 << 10) /* below, copying is cheaper than two VMA changes */
@@ -50,20 +51,48 @@ large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t to
     space_map_span(span, start, slices);
 }
 
-void *
-large_alloc_kept(heap_t *heap, size_t size)
+/* size <= max <= HEAP_LARGE_KEPT_MAX, or NULL. */
+TIDE_HOT span_t *
+take_kept(heap_t *heap, size_t size, size_t max)
 {
     size_t bytes = align_up(size, OS_PAGE);
     size_t count = slices_for(bytes);
     span_t *span;
 
-    if (size > HEAP_LARGE_CACHE * SLICE_BYTES || (span = heap->large_cache[count]) == NULL) {
+    if (size > max || (span = heap->large_cache[count]) == NULL) {
         return NULL;
     }
     heap->large_cache[count] = NULL;
     span->bytes = bytes;
     atomic_store_relaxed(&span->remote, 0);
-    return span->start;
+    return span;
+}
+
+/* The same while large blocks are drawn, if it is not this one's turn. */
+static TIDE_NOINLINE span_t *
+take_kept_counted(heap_t *heap, size_t size)
+{
+    span_t *span = NULL;
+
+    if (sample_passes_large(heap, size)) {
+        span = take_kept(heap, size, HEAP_LARGE_KEPT_MAX);
+    }
+    if (span != NULL) {
+        heap->large_until -= (int64_t)size;
+    }
+    return span;
+}
+
+void *
+large_alloc_kept(heap_t *heap, size_t size)
+{
+    size_t max = atomic_load_relaxed(&large_kept_max);
+    span_t *span = take_kept(heap, size, max);
+
+    if (unlikely(span == NULL && max == 0)) {
+        span = take_kept_counted(heap, size);
+    }
+    return span == NULL ? NULL : span->start;
 }
 
 /* Keeps a freed block; its slices go on naming it, so that a double free is told. */
@@ -120,8 +149,9 @@ make_up_for(struct slices *slices)
     return true;
 }
 
-void *
-large_alloc(size_t size, size_t align, bool *zero)
+/* NULL: no memory, and errno is set. */
+static span_t *
+large_make(size_t size, size_t align, bool *zero)
 {
     size_t bytes = align_up(max_zu(size, 1), OS_PAGE);
     size_t count = slices_for(bytes);
@@ -132,14 +162,6 @@ large_alloc(size_t size, size_t align, bool *zero)
     if (unlikely(size > PTRDIFF_MAX - OS_PAGE || count > UINT32_MAX / 2)) {
         errno = ENOMEM;
         return NULL;
-    }
-    if (count <= HEAP_LARGE_CACHE && align <= SLICE_BYTES) {
-        heap_t *heap = heap_attach();
-        void *p = heap == NULL ? NULL : large_alloc_kept(heap, max_zu(size, 1));
-
-        if (p != NULL) {
-            return p; /* *zero stays false */
-        }
     }
     span_let_go_spare(heap_self(), HEAP_SPARE_SPANS); /* side by side they may be what is wanted */
     span = span_record_alloc();
@@ -164,28 +186,73 @@ large_alloc(size_t size, size_t align, bool *zero)
     if (zero != NULL) {
         *zero = slices.clean == slices.count;
     }
-    return slices.start;
+    return span;
+}
+
+void *
+large_alloc(size_t size, size_t align, bool *zero)
+{
+    span_t *span = NULL;
+
+    if (size <= HEAP_LARGE_KEPT_MAX && align <= SLICE_BYTES) {
+        heap_t *heap = heap_attach();
+
+        if (heap != NULL) {
+            span = take_kept(heap, max_zu(size, 1), HEAP_LARGE_KEPT_MAX); /* *zero stays false */
+        }
+    }
+    if (span == NULL && (span = large_make(size, align, zero)) == NULL) {
+        return NULL;
+    }
+    if (unlikely(heap_sample_rate() != 0)) {
+        sample_large(span, size);
+    }
+    return span->start;
+}
+
+void *
+large_alloc_sampled(size_t size)
+{
+    span_t *span = large_make(size, SLICE_BYTES, NULL);
+
+    if (span == NULL) {
+        return NULL;
+    }
+    atomic_store_relaxed(&span->remote, LARGE_SAMPLED);
+    return span->start;
+}
+
+/* Without keeping it. */
+static TIDE_NOINLINE void
+free_for_good(void *p, span_t *span)
+{
+    /* Two threads that free the same block: one of them is told. */
+    uint64_t was = atomic_exchange_acquire(&span->remote, LARGE_FREED);
+
+    if (unlikely(was == LARGE_FREED)) {
+        report_pointer("free", REPORT_DOUBLE_FREE, p, span);
+        return;
+    }
+    if (unlikely(was == LARGE_SAMPLED)) {
+        sample_large_gone(p);
+        if (cache_keep(heap_self(), span)) {
+            return;
+        }
+    }
+    heap_count(large_frees, 1);
+    large_release(span);
+    heap_poke_keeper();
 }
 
 void
 large_free(void *p, span_t *span)
 {
-    uint64_t freed = (uint64_t)SPAN_FULL << REMOTE_STATE_SHIFT;
-    heap_t *heap = heap_self();
-
     /* No exchange where it is kept: it would wait for all that was just written to the block. */
-    if (atomic_load_relaxed(&span->remote) == 0 && cache_keep(heap, span)) {
-        atomic_store_relaxed(&span->remote, freed);
+    if (atomic_load_relaxed(&span->remote) == 0 && cache_keep(heap_self(), span)) {
+        atomic_store_relaxed(&span->remote, LARGE_FREED);
         return;
     }
-    /* Two threads that free the same block: one of them is told. */
-    if (atomic_exchange_acquire(&span->remote, freed) != 0) {
-        report_pointer("free", REPORT_DOUBLE_FREE, p, span);
-        return;
-    }
-    heap_count(large_frees, 1);
-    large_release(span);
-    heap_poke_keeper();
+    free_for_good(p, span);
 }
 
 static void
@@ -255,6 +322,7 @@ large_move(span_t *span, size_t bytes)
     size_t room = slices_for(min_zu(bytes, GROWTH_ROOM_MAX));
     char *old = span->start;
     size_t old_count = span->slice_count;
+    uint64_t live = atomic_load_relaxed(&span->remote);
     struct slices to;
     size_t copied;
 
@@ -277,6 +345,10 @@ large_move(span_t *span, size_t bytes)
     }
     room = room_of(span);
     large_describe(span, to.start, bytes, to.count, need);
+    atomic_store_relaxed(&span->remote, live);
+    if (unlikely(live == LARGE_SAMPLED)) {
+        sample_large_moved(old, span, bytes);
+    }
     slices_free_with_room(old, old_count, copied == 0 ? 0 : slices_for(used), room);
     arena_count_room_used(used >> SLICE_SHIFT);
     return to.start;

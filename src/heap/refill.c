@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "heap/alloc.h"
 #include "heap/report.h"
+#include "heap/sample.h"
 #include "heap/transfer.h"
 
 #define LOOK_AROUND_REFILLS 128u
@@ -45,27 +46,41 @@ cut_behind(block_t *list, uint32_t most, uint32_t *count)
     return rest;
 }
 
+/* How many blocks the bin takes until the next refill: more than before if it was full and then
+ * empty. So a thread keeps many blocks of what it frees and allocates over and over, and few of all
+ * else. */
+static int32_t
+bin_takes(heap_class_t *hc, const struct size_class *sc)
+{
+    if (hc->bin_full) {
+        hc->bin_full = false;
+        hc->bin_more = (uint8_t)min_zu(hc->bin_more + BIN_STEP, sc->bin_most - sc->bin_limit);
+    }
+    return sc->bin_limit + hc->bin_more;
+}
+
 /* Fills the bin from the span's list. An open bin, whose chains travel, takes no more than one. */
 static bool
-refill_from_list(span_t *span, bin_t *bin)
+refill_from_list(heap_t *heap, unsigned c, span_t *span)
 {
+    bin_t *bin = &heap->bins[c];
     uint32_t count = 0;
 
     bin->head = span->own;
     span->own = &list_end;
     if (bin->open) {
         span->own = cut_behind(bin->head, transfer_chain_blocks(span->size_class), &count);
-        bin->left = 0;
     }
     if (span->own == &list_end) {
         count = span_linked(span) - span->bitmap_count - span->left;
     }
+    bin_refilled(heap, c, count, bin->open ? 0 : bin_takes(&heap->classes[c], &size_classes[c]));
     return moved_to_bin(span, count);
 }
 
 /* More blocks from the current span. */
 static bool
-refill_from(span_t *span, bin_t *bin)
+refill_from(heap_t *heap, unsigned c, span_t *span)
 {
     if (span->own == &list_end) {
         /* On the list they do not count as live. */
@@ -74,7 +89,7 @@ refill_from(span_t *span, bin_t *bin)
     if (span->own == &list_end) {
         (void)span_extend(span, &span->own);
     }
-    return span->own != &list_end && refill_from_list(span, bin);
+    return span->own != &list_end && refill_from_list(heap, c, span);
 }
 
 /* The span has handed out everything. It stays ours for our own frees, which go to the bin; the
@@ -134,21 +149,8 @@ take_chain(heap_t *heap, unsigned c)
         return false;
     }
     heap->bins[c].head = chain;
-    heap->bins[c].left = 0;
+    bin_set_room(heap, c, 0);
     return true;
-}
-
-/* How many blocks the bin takes until the next refill: more than before if it was full and then
- * empty. So a thread keeps many blocks of what it frees and allocates over and over, and few of all
- * else. */
-static int32_t
-bin_room(heap_class_t *hc, const struct size_class *sc)
-{
-    if (hc->bin_full) {
-        hc->bin_full = false;
-        hc->bin_more = (uint8_t)min_zu(hc->bin_more + BIN_STEP, sc->bin_most - sc->bin_limit);
-    }
-    return sc->bin_limit + hc->bin_more;
 }
 
 /* Fills the empty bin of the class. False: no memory. */
@@ -164,13 +166,12 @@ refill(heap_t *heap, unsigned c)
     if (bin->open && --heap->classes[c].foreign == 0) {
         heap_bin_be_strict(heap, c);
     }
-    bin->left = bin_room(&heap->classes[c], &size_classes[c]);
     if (span != NULL && (span_owner(span) & OWNER_DIRECT) != 0) { /* the bin was full; see route */
         span_set_owner(span, span_owner_word(heap, c, 0));
     }
     do {
         while (span != NULL) {
-            if (refill_from(span, bin)) {
+            if (refill_from(heap, c, span)) {
                 return true;
             }
             if (lend(span)) {
@@ -184,7 +185,7 @@ refill(heap_t *heap, unsigned c)
 }
 
 static void *
-pop_or_refill(heap_t *heap, unsigned c)
+pop_or_refill(heap_t *heap, unsigned c, size_t size)
 {
     bin_t *bin = &heap->bins[c];
 
@@ -192,10 +193,12 @@ pop_or_refill(heap_t *heap, unsigned c)
         block_t *block = bin->head;
 
         if (block != &list_end && block_is_linked(block)) {
+            uintptr_t mark = block_mark_of(block);
+
             bin->head = block->next;
             bin->left++;
             block->guard = 0;
-            return block;
+            return unlikely(mark != 0) ? sample_take(heap, block, mark, size) : block;
         }
         if (block != &list_end) {
             report_pointer("malloc", REPORT_CORRUPTED, block, space_span_of(block));
@@ -228,7 +231,7 @@ alloc_without_heap(size_t size)
 {
     heap_t *heap = heap_attach();
 
-    return heap != NULL ? pop_or_refill(heap, size_class_of(size))
+    return heap != NULL ? pop_or_refill(heap, size_class_of(size), size)
                         : heap_fallback_alloc(size_class_of(size));
 }
 
@@ -252,7 +255,7 @@ heap_alloc_slow(size_t size)
     if (unlikely(--heap->collect_at == 0)) {
         heap_look_around(heap);
     }
-    return pop_or_refill(heap, size_class_of(size));
+    return pop_or_refill(heap, size_class_of(size), size);
 }
 
 static lock_t fallback_lock;
@@ -285,7 +288,7 @@ heap_fallback_alloc(unsigned size_class)
         return NULL;
     }
     lock_acquire(&fallback_lock);
-    p = pop_or_refill(heap, size_class);
+    p = pop_or_refill(heap, size_class, size_classes[size_class].size);
     lock_release(&fallback_lock);
     return p;
 }

@@ -20,6 +20,19 @@
 
 block_t list_end;
 uintptr_t heap_guard;
+uintptr_t heap_guard_inverse;
+
+void
+heap_guard_init(uintptr_t guard)
+{
+    uintptr_t inverse = guard; /* right in its low three bits; each step of Newton doubles them */
+
+    for (unsigned bits = 3; bits < 64; bits *= 2) {
+        inverse *= 2 - guard * inverse;
+    }
+    atomic_store_relaxed(&heap_guard, guard);
+    atomic_store_relaxed(&heap_guard_inverse, inverse);
+}
 
 static struct {
     lock_t lock; /* rank meta */

@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "heap/heap.h"
+#include "heap/sample.h"
 #include "heap/transfer.h"
 #include "os/os.h"
 
@@ -130,8 +131,9 @@ heap_new(bin_t *bins)
     }
     heap->bins = bins != NULL ? bins : heap->resting_bins;
     bins_init(heap->bins);
+    sample_heap_init(heap);
     heap->collect_at = 1;
-    heap->state = HEAP_LIVE;
+    atomic_store_relaxed(&heap->state, HEAP_LIVE);
     heap->trim_epoch = atomic_load_relaxed(&heap_trim_epoch);
     lock_acquire(&heaps_lock);
     heap->next = all_heaps;
@@ -184,7 +186,7 @@ take_idle(void)
         empty_heaps = heap->next_idle;
     }
     if (heap != NULL) {
-        heap->state = HEAP_LIVE;
+        atomic_store_relaxed(&heap->state, HEAP_LIVE);
         heap->destructor_rounds = 0;
     }
     lock_release(&heaps_lock);
@@ -223,7 +225,7 @@ static void
 make_empty(heap_t *heap)
 {
     lock_acquire(&heaps_lock);
-    heap->state = HEAP_EMPTY;
+    atomic_store_relaxed(&heap->state, HEAP_EMPTY);
     heap->next_idle = empty_heaps;
     empty_heaps = heap;
     lock_release(&heaps_lock);
@@ -238,6 +240,7 @@ heap_thread_exit(void)
         return;
     }
     remote_flush(heap);
+    sample_heap_left(heap);
     move_out(heap);
     heap_thread_over = true;
     if (atomic_sub_relaxed(&heap_live_count, 1) == 0) {
@@ -248,7 +251,7 @@ heap_thread_exit(void)
     if (atomic_load_relaxed(&orphans) == NULL) {
         heap_let_go_with_room(heap, ORPHAN_SPANS_KEEP);
         lock_acquire(&heaps_lock);
-        heap->state = HEAP_ORPHAN;
+        atomic_store_relaxed(&heap->state, HEAP_ORPHAN);
         heap->orphan_tick = atomic_load_relaxed(&arena_tick);
         heap->next_idle = orphans;
         atomic_store_relaxed(&orphans, heap);
@@ -321,7 +324,7 @@ heap_fork_child(void)
      * those again. Their full and pooled spans are everybody's as before. */
     for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
         if (heap->state == HEAP_LIVE && heap != heap_self()) {
-            heap->state = HEAP_LOST;
+            atomic_store_relaxed(&heap->state, HEAP_LOST);
         }
     }
     heap_live_count = heap_self() != &heap_empty;
@@ -334,6 +337,7 @@ heap_locks_acquire(void)
     heap_fallback_lock(true, false);
     transfer_locks_acquire();
     pool_locks_acquire();
+    sample_lock_acquire();
     for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
         lock_acquire(&heap->spare.lock);
     }
@@ -345,6 +349,7 @@ heap_locks_release(bool in_child)
     for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
         lock_release_after_fork(&heap->spare.lock, in_child);
     }
+    sample_lock_release(in_child);
     pool_locks_release(in_child);
     transfer_locks_release(in_child);
     heap_fallback_lock(false, in_child);
