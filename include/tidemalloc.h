@@ -175,6 +175,25 @@ int tide_malloc_info(int options, FILE *stream);
 void tide_stats_print(int fd) TIDE_NOTHROW;
 
 /**
+ * Begins the profile of allocations, or goes on with it: which call sites memory comes from, and
+ * how long it lives (see tidemalloc(3), PROFILES). The same as the option profile. Returns 0, or an
+ * error number: ENOMEM.
+ */
+int tide_profile_start(void) TIDE_NOTHROW;
+
+/**
+ * Ends the sampling of further allocations. Blocks that were sampled are followed on.
+ */
+void tide_profile_stop(void) TIDE_NOTHROW;
+
+/**
+ * Writes the profile to a file, which gets its name when it is complete. Returns 0, or an error
+ * number: ENODATA when there never was a profile, EDEADLK in a signal handler that interrupted the
+ * profile itself, or what the file system says.
+ */
+int tide_profile_dump(const char *file) TIDE_NOTHROW;
+
+/**
  * The version of the library, such as "0.1.0". MT-Safe, AS-Safe.
  */
 const char *tide_version(void) TIDE_NOTHROW;

@@ -57,11 +57,12 @@ span_live(const span_t *span)
 static void
 collect_span(struct tide_stats *out, const span_t *span)
 {
-    struct tide_class_stats *cs = &out->classes[span->size_class];
+    unsigned size_class = span->size_class; /* of a record that may be changing */
+    struct tide_class_stats *cs = &out->classes[size_class < TIDE_CLASS_COUNT ? size_class : 0];
     uint64_t bytes = (uint64_t)span->slice_count << SLICE_SHIFT;
 
     out->spans++;
-    if (span->kind == SPAN_LARGE && atomic_load_relaxed(&span->remote) != 0) {
+    if (span->kind == SPAN_LARGE && atomic_load_relaxed(&span->remote) == LARGE_FREED) {
         out->active_bytes += bytes; /* freed, kept by a heap */
         return;
     }
@@ -102,8 +103,10 @@ collect_heaps(struct tide_stats *out)
     for (const heap_t *h = heap_first(); h != NULL; h = h->next) {
         const heap_counters_t *c = &h->counters;
 
-        out->heaps_live += h->state == HEAP_LIVE;
-        out->heaps_orphaned += h->state == HEAP_ORPHAN;
+        uint32_t state = atomic_load_relaxed(&h->state);
+
+        out->heaps_live += state == HEAP_LIVE;
+        out->heaps_orphaned += state == HEAP_ORPHAN;
         out->refills += atomic_load_relaxed(&c->refills);
         out->spans_claimed +=
             atomic_load_relaxed(&c->claimed) + atomic_load_relaxed(&c->pool_takes);
@@ -126,8 +129,9 @@ collect_arena(struct tide_stats *out)
 
     out->retained_bytes = (uint64_t)atomic_load_relaxed(&c->free_dirty_slices) << SLICE_SHIFT;
     out->metadata_bytes = meta_bytes();
-    out->reserved_bytes = space.reserved_bytes;
-    out->committed_bytes = ((uint64_t)space.frontier << CHUNK_SHIFT) + out->metadata_bytes;
+    out->reserved_bytes = atomic_load_relaxed(&space.reserved_bytes);
+    out->committed_bytes =
+        ((uint64_t)atomic_load_relaxed(&space.frontier) << CHUNK_SHIFT) + out->metadata_bytes;
     out->chunks = atomic_load_relaxed(&c->frontier_chunks);
     out->huge_bytes = atomic_load_relaxed(&c->huge_chunks) << CHUNK_SHIFT;
     out->purged_bytes = (out->chunks << CHUNK_SHIFT) - out->retained_bytes -
@@ -142,22 +146,9 @@ collect_arena(struct tide_stats *out)
     out->hole_purge_bytes = atomic_load_relaxed(&c->hole_purged_bytes);
 }
 
-TIDE_COLD void
-stats_collect(struct tide_stats *out)
+static void
+collect_classes(struct tide_stats *out)
 {
-    const struct keeper_counters *k = &keeper_counters;
-    struct tide_lane_stats *lane = &out->lanes[0];
-
-    if (tide_init_once() != 0) {
-        return;
-    }
-    collect_arena(out);
-    collect_spans(out);
-    collect_heaps(out);
-    out->page_faults_avoided =
-        ((atomic_load_relaxed(&arena_counters.reused_dirty_slices) << SLICE_SHIFT) +
-         out->zeroing_avoided_bytes) /
-        OS_PAGE;
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         uint64_t live;
 
@@ -167,16 +158,46 @@ stats_collect(struct tide_stats *out)
         pool_counts(c, &out->classes[c].spans_pooled, &live);
         out->spans_pooled += out->classes[c].spans_pooled;
     }
-    out->resident_bytes =
-        os_resident_range(chunk_address(0), space.frontier << CHUNK_SHIFT) + meta_resident();
+}
+
+static void
+collect_keeper(struct tide_stats *out)
+{
+    const struct keeper_counters *k = &keeper_counters;
+
     out->keeper_running = keeper_is_running();
     out->keeper_passes = atomic_load_relaxed(&k->passes);
     out->advice_advised = atomic_load_relaxed(&k->advised);
     out->advice_tried = atomic_load_relaxed(&k->tried);
     out->advice_applied = atomic_load_relaxed(&k->applied);
     out->advice_regretted = atomic_load_relaxed(&k->regretted);
+}
+
+TIDE_COLD void
+stats_collect(struct tide_stats *out, enum stats_depth depth)
+{
+    struct tide_lane_stats *lane = &out->lanes[0];
+
+    if (tide_init_once() != 0) {
+        return;
+    }
+    collect_arena(out);
+    collect_heaps(out);
+    collect_keeper(out);
+    out->page_faults_avoided =
+        ((atomic_load_relaxed(&arena_counters.reused_dirty_slices) << SLICE_SHIFT) +
+         out->zeroing_avoided_bytes) /
+        OS_PAGE;
     out->foreign_frees = foreign_free_count();
     out->errors_reported = report_count();
+    if (depth >= STATS_SPANS) {
+        collect_spans(out);
+        collect_classes(out);
+    }
+    if (depth >= STATS_ALL) {
+        out->resident_bytes =
+            os_resident_range(chunk_address(0), space.frontier << CHUNK_SHIFT) + meta_resident();
+    }
     lane->allocated_bytes = out->allocated_bytes;
     lane->active_bytes = out->active_bytes;
     lane->retained_bytes = out->retained_bytes;

@@ -15,10 +15,13 @@
 #include "heap/heap.h"
 #include "keeper/keeper.h"
 #include "os/os.h"
+#include "page/page.h"
+#include "profile/profile.h"
 
 static void
 release_all(bool in_child)
 {
+    profile_postfork(in_child);
     span_locks_release(in_child);
     lock_release_after_fork(&meta_lock, in_child);
     lock_release_after_fork(&arena_lock, in_child);
@@ -30,12 +33,14 @@ release_all(bool in_child)
 static void
 prefork(void)
 {
+    profile_prefork();
     keeper_prefork();
     heap_locks_acquire();
     lock_acquire(&purge_lock);
     lock_acquire(&arena_lock);
     lock_acquire(&meta_lock);
     span_locks_acquire();
+    profile_lock_acquire();
     atomic_store_relaxed(&lock_forking_thread, lock_self());
 }
 
@@ -51,9 +56,11 @@ become_child(void)
 {
     if (!lock_is_forking()) {
         heap_fork_abrupt();
+        profile_fork_abrupt();
     }
     atomic_store_relaxed(&lock_forking_thread, NULL);
     lock_process = os_pid();
+    page_fork_child(); /* before there may be another keeper */
     release_all(true);
     heap_fork_child();
 }

@@ -12,6 +12,8 @@
 #include "api/foreign.h"
 #include "api/fork.h"
 #include "api/option_table.h"
+#include "api/profiling.h"
+#include "api/publish.h"
 #include "api/stats.h"
 #include "base/fmt.h"
 #include "heap/heap.h"
@@ -30,6 +32,8 @@ configure(void)
     report_aborts = tide_opt.abort;
     keeper_config.background = tide_opt.background;
     keeper_config.threshold_bytes = tide_opt.keeper_threshold;
+    profiling_configure();
+    publish_configure();
     options_apply_runtime();
 }
 
@@ -42,6 +46,13 @@ options_apply_runtime(void)
     atomic_store_relaxed(&keeper_config.interval_ms, option_load(keeper_interval_ms));
     atomic_store_relaxed(&keeper_config.window_ms, option_load(purge_window_ms));
     atomic_store_relaxed(&keeper_config.spare_bytes, option_load(span_retain));
+    profiling_apply_runtime();
+}
+
+void
+options_follow(void)
+{
+    profiling_follow(false);
 }
 
 TIDE_COLD static void
@@ -70,7 +81,7 @@ init_locked(void)
     os_init();
     options_init();
     stats_at_start();
-    atomic_store_relaxed(&heap_guard, (uintptr_t)os_random() | 1);
+    heap_guard_init((uintptr_t)os_random() | 1);
     if (space_init(tide_opt.reserve) != 0) {
         return ENOMEM;
     }
@@ -106,6 +117,10 @@ tide_init_once(void)
         atomic_store_release(&init_state, state); /* pairs with the load above */
     }
     lock_release(&init_lock);
+    if (state == INIT_DONE) {
+        profiling_follow(false);
+        publish_follow();
+    }
     errno = saved_errno;
     return state == INIT_DONE ? 0 : ENOMEM;
 }
@@ -117,10 +132,17 @@ tide_constructor(void)
 
     heap_threads_init();
     fork_register();
+    os_note_static_tls();
     /* Who asks for help, statistics or a damaged option's message gets them even if the program
      * never allocates. */
     if (getenv(conf_env) != NULL) {
         (void)tide_init_once();
+    }
+    profiling_constructor();
+    publish_constructor();
+    if (atomic_load_acquire(&init_state) == INIT_DONE) {
+        profiling_follow(true);
+        publish_follow();
     }
 }
 
@@ -128,6 +150,7 @@ __attribute__((destructor)) static void
 tide_destructor(void)
 {
     if (atomic_load_relaxed(&init_state) == INIT_DONE) {
+        profiling_at_exit();
         stats_at_exit();
     }
 }

@@ -15,7 +15,7 @@ struct option {
     enum option_type type;
     bool is_runtime; /* may be set after start-up */
     bool is_stable;
-    char unit[24]; /* ENUM: the words, separated by | */
+    char unit[40]; /* ENUM: the words, separated by | */
     uint64_t min;  /* STRING: of the length */
     uint64_t max;
     uint64_t number; /* default of all types but STRING */

@@ -503,6 +503,7 @@ options_set_by_name(const char *name, size_t name_len, const char *value, size_t
     error = option_set(option, value, value_len);
     if (error == 0) {
         options_apply_runtime();
+        options_follow();
     }
     return error;
 }

@@ -25,6 +25,13 @@
 /* The words of the ENUM options, in the order in which options.def lists them. */
 enum tide_purge { TIDE_PURGE_OFF, TIDE_PURGE_PEAK };
 enum tide_huge { TIDE_HUGE_AUTO, TIDE_HUGE_NEVER, TIDE_HUGE_ALWAYS };
+enum tide_unwind {
+    TIDE_UNWIND_AUTO,
+    TIDE_UNWIND_LIBUNWIND,
+    TIDE_UNWIND_FRAME_POINTER,
+    TIDE_UNWIND_LIBGCC,
+};
+enum tide_page { TIDE_PAGE_OFF, TIDE_PAGE_AUTO, TIDE_PAGE_ON };
 enum tide_predict { TIDE_PREDICT_OFF, TIDE_PREDICT_ON };
 
 /* Largest amounts that make sense: what 47 address bits can hold, and half of that reserved. */
@@ -76,6 +83,10 @@ int options_set_by_name(const char *name, size_t name_len, const char *value, si
  * start-up and after each successful options_set_by_name(). Thread-safe.
  */
 void options_apply_runtime(void);
+
+/* Starts or stops what the RUNTIME options want on or off. Defined in init.c; called after each
+ * successful options_set_by_name(). Without locks. */
+void options_follow(void);
 
 /* Formats the present value of one option. Returns 0 or ENOENT. Thread-safe. */
 int options_get_by_name(const char *name, size_t name_len, fmt_t *out);

@@ -19,6 +19,7 @@
 
 #include "api/options.h"
 #include "os/os.h"
+#include "page/format.h"
 
 struct figure {
     char name[32];
@@ -67,13 +68,12 @@ figure_value(const void *from, const struct figure *figure)
     return *(const uint64_t *)(const void *)((const char *)from + figure->offset);
 }
 
-/* The figures of the process as a whole. */
+/* The page faults of the process as a whole. */
 static void
-take_process(struct tide_stats *out)
+take_faults(struct tide_stats *out)
 {
     struct rusage usage;
 
-    out->process_rss_bytes = os_rss_bytes();
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
         out->page_faults_minor = (uint64_t)usage.ru_minflt;
         out->page_faults_major = (uint64_t)usage.ru_majflt;
@@ -86,9 +86,54 @@ stats_take(struct tide_stats *out)
     int saved_errno = errno;
 
     memset(out, 0, sizeof *out);
-    stats_collect(out);
-    take_process(out);
+    stats_collect(out, STATS_ALL);
+    out->process_rss_bytes = os_rss_bytes();
+    take_faults(out);
     errno = saved_errno;
+}
+
+/* Does it come of a look at spans; and of more than that? */
+static bool
+is_of_spans(const struct figure *figure)
+{
+    static const uint16_t offsets[] = {
+        offsetof(struct tide_stats, allocated_bytes), offsetof(struct tide_stats, active_bytes),
+        offsetof(struct tide_stats, large_bytes),     offsetof(struct tide_stats, large_blocks),
+        offsetof(struct tide_stats, spans),           offsetof(struct tide_stats, spans_pooled),
+        offsetof(struct tide_stats, spans_cold),
+    };
+    bool found = false;
+
+    for (size_t i = 0; i < TIDE_ARRAY_LEN(offsets); i++) {
+        found |= figure->offset == offsets[i];
+    }
+    return found;
+}
+
+static bool
+is_of_os_pages(const struct figure *figure)
+{
+    return figure->offset == offsetof(struct tide_stats, resident_bytes) ||
+           figure->offset == offsetof(struct tide_stats, process_rss_bytes);
+}
+
+TIDE_COLD size_t
+stats_take_page(struct page_figure *out, size_t max, bool spans)
+{
+    struct tide_stats stats = {0};
+    int saved_errno = errno;
+    size_t count = 0;
+
+    stats_collect(&stats, spans ? STATS_SPANS : STATS_COUNTERS);
+    take_faults(&stats);
+    for (size_t i = 0; i < TIDE_ARRAY_LEN(figures) && count < max; i++) {
+        if (!is_of_os_pages(&figures[i]) && (spans || !is_of_spans(&figures[i]))) {
+            memcpy(out[count].name, figures[i].name, sizeof out[count].name);
+            out[count++].value = figure_value(&stats, &figures[i]);
+        }
+    }
+    errno = saved_errno;
+    return count;
 }
 
 TIDE_COLD const uint64_t *
@@ -283,21 +328,14 @@ stderr_fd(void)
     return STDERR_FILENO;
 }
 
-/* The option's value with each %p replaced by the process id. False: too long for a path. */
+/* False: too long for a path. */
 static bool
 expand_path(const char *pattern, char *path, size_t cap)
 {
     fmt_t out;
 
     fmt_init_buffer(&out, path, cap);
-    for (; *pattern != '\0'; pattern++) {
-        if (pattern[0] == '%' && pattern[1] == 'p') {
-            fmt_i64(&out, os_pid());
-            pattern++;
-        } else {
-            fmt_char(&out, *pattern);
-        }
-    }
+    fmt_path(&out, pattern, os_pid());
     return !fmt_is_truncated(&out);
 }
 

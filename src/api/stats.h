@@ -47,12 +47,22 @@ TIDE_STATIC_ASSERT(sizeof(struct tide_stats) <= 8192, "a snapshot must fit on a 
 /*
  * Fills every figure of the zeroed *out that stats_take() does not. Defined above the heap, by
  * whoever can walk it. May take locks; must not allocate.
+ *
+ *   COUNTERS  those that somebody counts: microseconds. The others, STATS_OF_SPANS, stay 0.
+ *   SPANS     a look at each span as well
+ *   ALL       and at each os page, by the kernel: resident_bytes
  */
-void stats_collect(struct tide_stats *out);
+enum stats_depth { STATS_COUNTERS, STATS_SPANS, STATS_ALL };
+void stats_collect(struct tide_stats *out, enum stats_depth depth);
 
 /* A complete snapshot: stats_collect(), and the figures of the process as a whole
  * (process_rss_bytes, page_faults_*). Preserves errno. */
 void stats_take(struct tide_stats *out);
+
+/* Figures with their names, at most max: all but resident_bytes and process_rss_bytes, or only the
+ * counters. How many there are. */
+struct page_figure;
+size_t stats_take_page(struct page_figure *out, size_t max, bool spans);
 
 /* The figure of that name, or NULL. */
 const uint64_t *stats_find(const struct tide_stats *stats, const char *name, size_t name_len);

@@ -11,8 +11,12 @@
 
 #include "heap/heap.h"
 #include "heap/transfer.h"
+#include "os/memfile.h"
 #include "os/os.h"
+#include "page/page.h"
 #include "predict/peak.h"
+#include "profile/profile.h"
+#include "profile/record.h"
 
 #define SLICE_ROUND(bytes) ((bytes) & ~(SLICE_BYTES - 1))
 #define HOLE_QUOTA_BYTES ((size_t)256 << 20) /* per pass: bounds its time to some 100 ms */
@@ -159,15 +163,34 @@ pass_locked(void)
     return peak_level(&peak) > record.used_bytes && record.retained_bytes > params.spare_bytes;
 }
 
-/* The exchange orders the store before the looks: who asks or works after them sees the word. */
-static void
+/* The sooner of two times to wait; 0 is for ever. */
+static uint64_t
+sooner(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* The exchange orders the store before the looks: who asks or works after them sees the word. True
+ * when it was somebody in this process, or their work, and not the time or a reader of the page. */
+static bool
 sleep_until_woken(void)
 {
+    bool by_work;
+
     (void)atomic_exchange_acq_rel(&wake_word, 1);
     if (atomic_load_acquire(&stop_asked) == 0 && slices_moved() == seen_work) {
-        os_futex_wait(&wake_word, 1, 0);
+        uint64_t timeout_ns = sooner(profile_next_pass_ns(), page_next_pass_ns());
+        uint32_t *bell = page_bell();
+
+        if (bell == NULL) {
+            os_futex_wait(&wake_word, 1, timeout_ns);
+        } else {
+            os_futex_wait_or_bell(&wake_word, 1, bell, timeout_ns);
+        }
     }
+    by_work = atomic_load_relaxed(&wake_word) == 0 || slices_moved() != seen_work;
     atomic_store_relaxed(&wake_word, 0);
+    return by_work;
 }
 
 static void
@@ -183,8 +206,11 @@ keeper_thread_main(void *arg)
 {
     uint32_t quiet = 0;
 
-    (void)arg;
     os_name_thread("tide-keeper");
+    if (page_is_wanted() && memfile_own_table()) {
+        profile_without_files();
+        page_begin();
+    }
     atomic_store_release(&thread_state, THREAD_RUNNING);
     while (atomic_exchange_acquire(&stop_asked, 0) == 0) {
         bool busy;
@@ -192,17 +218,19 @@ keeper_thread_main(void *arg)
         lock_acquire(&pass_lock);
         busy = pass_locked();
         lock_release(&pass_lock);
+        profile_pass();
+        page_pass();
         quiet = busy ? 0 : quiet + 1;
         /* A pooled span becomes old a window after the last change: stay awake until then. */
-        if (quiet > QUIET_PASSES_MAX + window_ticks()) {
-            sleep_until_woken();
-            quiet = 0;
-        } else {
+        if (quiet <= QUIET_PASSES_MAX + window_ticks()) {
             sleep_interval();
+        } else if (sleep_until_woken()) {
+            quiet = 0;
         }
     }
+    page_end();
     atomic_store_release(&thread_state, THREAD_NONE);
-    return NULL;
+    return arg;
 }
 
 /* The last thread with a heap ends. The C library ends the process when its last thread does, and
@@ -223,14 +251,22 @@ TIDE_COLD static void
 start_thread(void)
 {
     uint32_t none = THREAD_NONE;
+    uint32_t starting = THREAD_STARTING;
+    bool entered;
 
     if (!atomic_cas_acquire(&thread_state, &none, THREAD_STARTING)) {
         return;
     }
     counter_add(&keeper_counters.thread_starts, 1);
     atomic_store_relaxed(&stop_asked, 0);
-    if (os_thread_start(keeper_thread_main, NULL) != 0) {
+    entered = profile_enter(); /* what libc allocates for it is not the program's */
+    if (os_thread_start(keeper_thread_main, NULL) == 0) { /* from here on forks count it */
+        (void)atomic_cas_release(&thread_state, &starting, THREAD_RUNNING);
+    } else {
         atomic_store_relaxed(&thread_state, THREAD_REFUSED);
+    }
+    if (entered) {
+        profile_leave();
     }
 }
 
@@ -271,6 +307,43 @@ heap_poke_keeper(void)
     } else {
         pass_in_passing();
     }
+}
+
+void
+profile_poke_keeper(void)
+{
+    if (atomic_exchange_acq_rel(&wake_word, 0) != 0) {
+        os_futex_wake(&wake_word, 1);
+    }
+}
+
+bool
+keeper_start(void)
+{
+    uint32_t state;
+
+    if (!keeper_config.background) {
+        return false;
+    }
+    if (atomic_load_relaxed(&thread_state) == THREAD_NONE) {
+        start_thread();
+    } else {
+        profile_poke_keeper();
+    }
+    state = atomic_load_relaxed(&thread_state);
+    return state == THREAD_STARTING || state == THREAD_RUNNING;
+}
+
+bool
+profile_want_keeper(void)
+{
+    return keeper_start();
+}
+
+bool
+profile_has_keeper(void)
+{
+    return keeper_is_running();
 }
 
 bool

@@ -43,5 +43,8 @@ void keeper_prefork(void);
 void keeper_postfork(bool in_child);
 
 bool keeper_is_running(void);
+/* Starts it without waiting for the threshold, or wakes it. Without locks: it may allocate. False:
+ * there is none. */
+bool keeper_start(void);
 
 #endif
