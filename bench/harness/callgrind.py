@@ -7,7 +7,6 @@ the allocator's place (--soname-synonyms). Counted with other blocks of the size
 case, and the required figure) and with none ("alone").
 """
 
-import os
 import re
 import subprocess
 
@@ -18,20 +17,25 @@ class CountError(Exception):
     """Why there is no count."""
 
 
-def total_instructions(program, words, environment, scratch):
-    command = ["valgrind", "--tool=callgrind", "--soname-synonyms=somalloc=nouserintercepts",
-               "--callgrind-out-file=" + os.path.join(scratch, "callgrind.out"), program, *words]
-    done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.PIPE, universal_newlines=True, check=False)
-    found = re.search(r"Collected\s*:\s*(\d+)", done.stderr)
+def total_instructions(command, environment, seconds=None):
+    """Of a command and its children, outside the kernel. May be called by threads side by side."""
+    valgrind = ["valgrind", "--tool=callgrind", "--soname-synonyms=somalloc=nouserintercepts",
+                "--callgrind-out-file=/dev/null", "--trace-children=yes"]
+    try:
+        done = subprocess.run(valgrind + command, env=environment, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, errors="replace",
+                              universal_newlines=True, check=False, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise CountError(f"not done after {seconds} s under valgrind") from error
+    found = re.findall(r"Collected\s*:\s*(\d+)", done.stderr)
     if done.returncode != 0 or not found:
         last = done.stderr.strip().splitlines()[-1:]
         raise CountError(f"valgrind ended with {done.returncode}: {last}")
-    return int(found.group(1))
+    return sum(map(int, found))
 
 
-def per_loop(program, words, environment, scratch):
-    few, many = (total_instructions(program, [*words, f"ops={loops}"], environment, scratch)
+def per_loop(program, words, environment):
+    few, many = (total_instructions([program, *words, f"ops={loops}"], environment)
                  for loops in LOOPS)
     return (many - few) / (LOOPS[1] - LOOPS[0])
 
@@ -39,13 +43,11 @@ def per_loop(program, words, environment, scratch):
 class PairCounter:
     """Counts for one program; the empty loop is counted once."""
 
-    def __init__(self, program, base, scratch, size=64):
+    def __init__(self, program, base):
         self.program = program
         self.base = base
-        self.scratch = scratch
-        self.size = size
-        self.empty = per_loop(program, ["mode=empty"], base, scratch)
+        self.empty = per_loop(program, ["mode=empty"], base)
 
-    def count(self, peer, live):
-        words = [f"size={self.size}", f"live={live}"]
-        return per_loop(self.program, words, peer.environment(self.base), self.scratch) - self.empty
+    def count(self, peer, live, size=64):
+        words = [f"size={size}", f"live={live}"]
+        return per_loop(self.program, words, peer.environment(self.base)) - self.empty

@@ -10,9 +10,10 @@ import subprocess
 import time
 
 PACKAGES = (
-    "libc6", "libmimalloc2.0", "libjemalloc2", "libtcmalloc-minimal4", "gcc-12", "python3",
-    "redis-server", "memcached", "lua5.4", "ruby", "sqlite3", "z3", "ghostscript", "rocksdb-tools",
-    "hyperfine", "valgrind", "gnuplot-nox",
+    "libc6", "libmimalloc2.0", "libjemalloc2", "libtcmalloc-minimal4", "libgoogle-perftools4",
+    "libunwind8", "gcc-12", "python3", "python3.11-dbg", "postgresql-15", "redis-server",
+    "memcached", "lua5.4", "ruby", "sqlite3", "z3", "ghostscript", "rocksdb-tools", "hyperfine",
+    "valgrind", "gnuplot-nox",
 )
 THP = "/sys/kernel/mm/transparent_hugepage/"
 

@@ -128,7 +128,7 @@ def count_instructions(document, runner, peers):
         say("no instruction counts: valgrind is not installed")
         return
     try:
-        counter = callgrind.PairCounter(runner.tool("pair_loop"), runner.base, runner.scratch)
+        counter = callgrind.PairCounter(runner.tool("pair_loop"), runner.base)
     except callgrind.CountError as error:
         say(f"no instruction counts: {error}")
         return

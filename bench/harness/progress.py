@@ -13,7 +13,7 @@ BURST_SECONDS = 2.9
 
 
 def guess(benchmark):
-    return BURST_SECONDS if benchmark.busy else GUESS_SECONDS[benchmark.kind]
+    return BURST_SECONDS if benchmark.idle_gate else GUESS_SECONDS[benchmark.kind]
 
 
 def clock(seconds):

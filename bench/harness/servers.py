@@ -79,6 +79,15 @@ class Server:
             lines = log.read().strip().splitlines()
         return lines[-1][:200] if lines else "it said nothing"
 
+    def cpu_us(self):
+        """Processor time so far, to a tick of the kernel's (10 ms as a rule)."""
+        try:
+            with open(f"/proc/{self.process.pid}/stat", encoding="utf-8") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except OSError as error:
+            raise ServerError("the server ended before its time could be read") from error
+        return (int(fields[11]) + int(fields[12])) * 1000000 // os.sysconf("SC_CLK_TCK")
+
     def kib(self, field):
         if self.process.poll() is not None:
             raise ServerError(f"the server ended by itself ({self.process.returncode}): "
@@ -165,15 +174,32 @@ def redis_delete(connection, keys, draw):
     redis_exchange(connection, [(b"DEL", b"mylist")], 4)
 
 
-def run_redis(environment, scratch, _tool):
+def redis_server(environment, scratch):
     path = os.path.join(scratch, "socket")
     command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly",
                "no", "--daemonize", "no", "--dir", scratch]
+    return Server(command, environment, scratch, answers(b"PING\r\n", b"+PONG"))
+
+
+def redis_loads(server):
+    sample = {f"{test}_ns": redis_load_ns(server.socket, test, requests, options)
+              for test, requests, options in REDIS_LOADS}
+    sample["wall_ns"] = sum(sample.values())
+    sample["cpu_us"] = server.cpu_us()
+    return sample
+
+
+def run_redis_loads(environment, scratch, _tool):
+    """What is timed of run_redis, and nothing else."""
+    with redis_server(environment, scratch) as server:
+        return {**redis_loads(server), "hwm_kib": server.kib("VmHWM")}
+
+
+def run_redis(environment, scratch, _tool):
     draw = random.Random(5)
-    with Server(command, environment, scratch, answers(b"PING\r\n", b"+PONG")) as server:
-        sample = {f"{test}_ns": redis_load_ns(path, test, requests, options)
-                  for test, requests, options in REDIS_LOADS}
-        sample["wall_ns"] = sum(sample.values())
+    with redis_server(environment, scratch) as server:
+        path = server.socket
+        sample = redis_loads(server)
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(path)
             keys = redis_fill(connection, draw)
@@ -193,7 +219,7 @@ def run_memcached(environment, scratch, tool):
         output = run_client([tool("mcload"), path, str(MEMCACHED_REQUESTS), str(MEMCACHED_KEYS)])
         values = dict(line.split("=", 1) for line in output.split())
         return {"wall_ns": int(values["busy_ns"]), "checksum": int(values["hits"]),
-                "hwm_kib": server.kib("VmHWM")}
+                "cpu_us": server.cpu_us(), "hwm_kib": server.kib("VmHWM")}
 
 
-DRIVERS = {"redis": run_redis, "memcached": run_memcached}
+DRIVERS = {"redis": run_redis, "redis-loads": run_redis_loads, "memcached": run_memcached}

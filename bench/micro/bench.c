@@ -34,7 +34,7 @@ write_all(int fd, const char *text, size_t length)
     }
 }
 
-_Noreturn void
+void
 bench_fail(const char *format, ...)
 {
     char line[512];

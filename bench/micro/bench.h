@@ -18,6 +18,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { BENCH_OS_PAGE = 4096, BENCH_CACHE_LINE = 64, BENCH_MAX_THREADS = 64 };
 
 /* One parameter: a number within [min, max], or the index of a word when choices is set. */
@@ -38,7 +42,7 @@ uint64_t bench_now_ns(void);
 /* Zeroed memory straight from the kernel; never freed. Exits when there is none. */
 void *bench_pages(size_t bytes);
 
-_Noreturn void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void bench_fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 typedef void (*bench_thread_fn)(unsigned index, void *context);
 
@@ -120,7 +124,7 @@ bench_pause(void)
 static inline void
 bench_touch(void *block, size_t size, uint64_t tag)
 {
-    char *bytes = block;
+    char *bytes = (char *)block;
 
     for (size_t at = BENCH_OS_PAGE; at + sizeof(tag) <= size; at += BENCH_OS_PAGE) {
         __builtin_memcpy(bytes + at, &tag, sizeof(tag));
@@ -151,5 +155,9 @@ bench_malloc(size_t size)
     }
     return block;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
