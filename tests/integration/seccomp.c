@@ -5,7 +5,8 @@
  * (the program executes itself under it), except "mprotect", which the dynamic linker needs: it is
  * refused from main on, and running out of memory early is then allowed, a crash is not.
  * args: madvise EPERM | madvise ENOSYS | clone EPERM | clone ENOSYS | mremap EPERM | mprotect EPERM
- * args: membarrier EPERM | rseq ENOSYS | everything EPERM
+ * args: membarrier EPERM | rseq ENOSYS | memfd_create EPERM | memfd_create ENOSYS | fcntl EPERM
+ * args: futex_waitv ENOSYS | futex_waitv EPERM | everything EPERM
  */
 #include "check.h"
 #include <linux/audit.h>
@@ -20,7 +21,7 @@
 enum { END = -1 };
 static const struct {
     const char *name;
-    int calls[16];
+    int calls[20];
 } filters[] = {
     {"madvise", {SYS_madvise, END}},
     {"clone", {SYS_clone, SYS_clone3, END}},
@@ -28,10 +29,13 @@ static const struct {
     {"mremap", {SYS_mremap, END}},
     {"mprotect", {SYS_mprotect, SYS_madvise, END}},
     {"rseq", {SYS_rseq, SYS_set_robust_list, END}},
+    {"memfd_create", {SYS_memfd_create, END}},
+    {"fcntl", {SYS_fcntl, END}},
+    {"futex_waitv", {SYS_futex_waitv, END}},
     {"everything",
-     {SYS_madvise, SYS_clone, SYS_clone3, SYS_membarrier, SYS_prctl, SYS_mremap,
-      SYS_sched_getaffinity, SYS_getrandom, SYS_sysinfo, SYS_process_madvise, SYS_mlock, SYS_getcpu,
-      SYS_gettid, END}},
+     {SYS_memfd_create, SYS_futex_waitv, SYS_madvise, SYS_clone, SYS_clone3, SYS_membarrier,
+      SYS_prctl, SYS_mremap, SYS_sched_getaffinity, SYS_getrandom, SYS_sysinfo, SYS_process_madvise,
+      SYS_mlock, SYS_getcpu, SYS_gettid, END}},
 };
 
 static void

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Static and static-pie programs with libtidemalloc.a: C, threads and
-# fork, C++ with exceptions, and the tide_conf symbol. malloc must be ours (statistics say so) and
+# fork, C++ with exceptions, the tide_conf symbol, and a program whose functions bear names of the
+# library's own. malloc must be ours (statistics say so) and
 # must be linked once.
 # only: tide
 # report: expected
@@ -82,6 +83,22 @@ cat >conf.c <<'END'
 const char *tide_conf = "nonsense:1,stats:stderr";
 int main(void) { void *volatile p = malloc(100); free(p); puts("done"); return 0; }
 END
+cat >names.c <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#define NAMES(name) name(page_begin) name(lock_acquire_slow) name(fmt_str) name(site_at) \
+    name(os_now_ns) name(heap_alloc_slow) name(profile_pass) name(report_pointer) name(meta_alloc)
+#define DEFINE(name) int name(void) { return 1; }
+#define CALL(name) + name()
+NAMES(DEFINE)
+int main(void)
+{
+    void *volatile p = malloc(100);
+    free(p);
+    printf("%d\n", 0 NAMES(CALL));
+    return 0;
+}
+END
 is_ours() { grep -q '"allocated_bytes"' "$1"; }
 for kind in -static -static-pie; do
     $CC -O1 $kind -D_GNU_SOURCE -pthread c.c "$t_static_lib" -o c$kind || fail "linking C $kind"
@@ -94,6 +111,10 @@ for kind in -static -static-pie; do
     TIDE_CONF=stats:stderr timeout 20 ./cxx$kind >out 2>err || fail "C++ $kind: $(cat err)"
     [ "$(cat out)" = 1300 ] || fail "C++ $kind: $(cat out)"
     is_ours err || fail "C++ $kind does not run on our malloc"
+    $CC -O1 $kind names.c "$t_static_lib" -o names$kind || fail "our names clash, $kind"
+    TIDE_CONF=stats:stderr ./names$kind >out 2>err || fail "names $kind: $(cat err)"
+    [ "$(cat out)" = 9 ] || fail "names $kind: $(cat out)"
+    is_ours err || fail "names $kind does not run on our malloc"
     $CC -O1 $kind conf.c "$t_static_lib" -o conf$kind || fail "linking tide_conf $kind"
     ./conf$kind >out 2>err || fail "tide_conf $kind"
     is_ours err || fail "tide_conf was not read, $kind"

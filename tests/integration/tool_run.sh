@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+# tide run: the library is preloaded, TIDE_CONF has what was asked for, the rest is the program's.
+# only: tide
+# report: expected
+. "$t_top/tests/tool/lib.sh"
+here=$PWD
+
+expect 0 "$tide" run --library="$TIDE_LIB" -- sh -c 'grep -c libtidemalloc /proc/$$/maps; env'
+said "LD_PRELOAD=$TIDE_LIB"
+said "profile:true,profile_out:$here/tide.%p.tide"
+[ "$(head -n 1 out)" -gt 0 ] || fail "the library is not there"
+LD_PRELOAD=/lib/none.so TIDE_CONF=verbose:false expect 0 \
+    "$tide" run -o a.tide -r 64K -s stderr -c abort:false --library="$TIDE_LIB" env
+said "LD_PRELOAD=$TIDE_LIB:/lib/none.so"
+said "TIDE_CONF=verbose:false,profile:true,profile_out:$here/a.tide,profile_rate:64K,stats:"
+said ",stats:stderr,abort:false"
+expect 0 "$tide" run --no-profile --library="$TIDE_LIB" env
+! grep -q '^TIDE_CONF=.*profile' out || fail "a profile although none was wanted"
+# The one beside the tool is found.
+expect 0 "$tide" run --no-profile env
+said "LD_PRELOAD=$(readlink -f "$TIDE_BUILD/.libs/libtidemalloc.so.0")"
+
+expect 42 "$tide" run -- sh -c 'exit 42'
+expect 0 "$tide" run printf '%s\n' --help
+said "--help"
+expect 143 sh -c "\"$tide\" run sh -c 'kill -TERM \$\$'; exit \$?"
+expect 127 "$tide" run -- /nonexistent/program
+complained "cannot be run: No such file"
+expect 126 "$tide" run -- /etc/passwd
+expect 2 "$tide" run
+expect 2 "$tide" run -o a,b.tide true
+complained "comma"
+expect 3 "$tide" run --library=/nonexistent.so true
+complained "/nonexistent.so: the library cannot be read"
+
+# A place where none can be written is told before the program runs, not after.
+expect 3 "$tide" run -o "$here/nowhere/a.tide" touch ran
+complained "$here/nowhere/a.tide: the profile cannot be written there: No such file"
+[ ! -e ran ] || fail "the program was run"
+
+# A profile is written, and can be shown: of a program that has freed all of it, stacks show what it
+# allocated.
+cat >all.c <<'EOF'
+#include <stdlib.h>
+int
+main(void)
+{
+    for (int i = 0; i < 99; i++) {
+        void *p = malloc(1 << 20);
+
+        __asm__ volatile("" : : "r"(p) : "memory");
+        free(p);
+    }
+}
+EOF
+$CC -g -O1 all.c -o all
+expect 0 "$tide" run -o all.%p.tide -r 64K ./all
+mv all.*.tide all.tide
+expect 0 "$tide" report -f collapsed --no-symbols all.tide
+complained "nothing of it is live"
+awk '{ n += $NF } END { exit !(n >= 90 * 1048576 && n <= 110 * 1048576) }' out || fail "$(cat out)"
+expect 0 "$tide" report -f collapsed --sort=live all.tide
+[ ! -s err ] && ! grep -q '[1-9][0-9]*$' out || fail "live although nothing is: $(cat out err)"
