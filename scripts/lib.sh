@@ -139,12 +139,13 @@ make_step() {
     step "$label" make -C "$dir" --no-print-directory -j"$tide_jobs" "$@"
 }
 
-# configure_in DIR ARGS…: configure there unless it was done with the same arguments.
+# configure_in DIR ARGS…: configure there unless it was done with the same arguments, and with the
+# same of what the tide command needs.
 configure_in() {
     local dir=$1 wanted
     shift
     bootstrap_if_needed || return 1
-    wanted="$tide_top/configure $*"
+    wanted="$tide_top/configure $* (lacking: $(missing_packages tool | tr '\n' ' '))"
     mkdir -p "$dir" || return 1
     if [ -f "$dir/Makefile" ] && [ "$(cat "$dir/.configured" 2>/dev/null)" = "$wanted" ]; then
         return 0
