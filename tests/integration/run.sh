@@ -9,7 +9,7 @@
 #   only: tide          skipped when TIDE_LIB=none runs the tests on the system malloc
 #   conf: ...           TIDE_CONF for the run
 #   args: a | b | c     run once with each set of arguments
-#   seconds: N          time allowed (default 60)
+#   seconds: N          time allowed (default 120)
 #   report: expected    a line "tidemalloc: ..." on stderr is not a failure
 #   link: ...           linker flags
 # Scripts (*.sh) are sourced by this driver in a subshell with the functions of tests/lib.sh; they
@@ -111,7 +111,7 @@ for name in "$@"; do
     for source in "$here/$name".c "$here/$name".cc "$here/$name".sh; do
         [ -f "$source" ] || continue
         limit=$(t_directive "$source" seconds)
-        limit=${limit:-60}
+        limit=${limit:-120}
         if [ "$(t_directive "$source" needs)" = root ] && [ "$(id -u)" != 0 ]; then
             t_skip "integration/$name" "needs root"
             continue

@@ -57,70 +57,70 @@ command -v tmux >/dev/null || skip "no tmux"
 tmux="tmux -L tide-$$ -f /dev/null"
 trap '$tmux kill-server 2>/dev/null || true; end_targets' EXIT
 
-# screen SECONDS PATTERN: waits until it is on the screen.
+# screen PATTERN: waits until it is on the screen, on a busy machine too.
 screen() {
     local i
-    for ((i = 0; i < 20 * $1; i++)); do
+    for ((i = 0; i < 1200; i++)); do
         $tmux capture-pane -p >shown 2>/dev/null || fail "tide top has ended: $(cat ended 2>&1)"
-        ! grep -Eq -e "$2" shown || return 0
+        ! grep -Eq -e "$1" shown || return 0
         sleep 0.05
     done
-    fail "'$2' is not on the screen: $(cat shown)"
+    fail "'$1' is not on the screen: $(cat shown)"
 }
 keys() {
     $tmux send-keys "$@"
 }
 $tmux start-server \; set-option -s exit-empty off # or it may end while the second session begins
 $tmux new-session -d -x 80 -y 24 "LC_ALL=C.UTF-8 $tide top -d 0.3 2>ended; echo status \$? >>ended"
-screen 5 "on tidemalloc: RSS"
-screen 5 "$pid .*page_target"
-screen 5 "by rss_bytes"
+screen "on tidemalloc: RSS"
+screen "$pid .*page_target"
+screen "by rss_bytes"
 awk 'length > 80 { exit 1 }' shown || fail "lines are too long"
 keys '>' '>'
-screen 5 "by live_bytes"
+screen "by live_bytes"
 keys r
-screen 5 "by live_bytes, least first"
+screen "by live_bytes, least first"
 keys r '?'
-screen 5 "Any key goes on"
+screen "Any key goes on"
 keys x
-screen 5 "on tidemalloc"
+screen "on tidemalloc"
 keys / no-such Enter
-screen 5 "only: no-such"
+screen "only: no-such"
 ! grep -q page_target shown || fail "the filter lets everything through: $(cat shown)"
 keys / BSpace BSpace BSpace BSpace BSpace BSpace BSpace page_tar Enter
-screen 5 "only: page_tar"
-screen 5 "$pid .*page_target"
+screen "only: page_tar"
+screen "$pid .*page_target"
 keys Enter
-screen 10 "lane default: live 5"
-screen 10 "hold < obey < main"
-screen 5 "by live_bytes"
+screen "lane default: live 5"
+screen "hold < obey < main"
+screen "by live_bytes"
 tell hold 30
-screen 10 "lane default: live 8" # it follows what happens
+screen "lane default: live 8" # it follows what happens
 keys Enter
-screen 5 "half of its blocks live"
-screen 5 "obey \(page_target.c:[0-9]+\)"
+screen "half of its blocks live"
+screen "obey \(page_target.c:[0-9]+\)"
 keys Escape
-screen 5 "lane default"
+screen "lane default"
 $tmux resize-window -x 120 -y 40
-screen 5 "hold < obey < main < __libc_start"
+screen "hold < obey < main < __libc_start"
 $tmux resize-window -x 40 -y 10
-screen 5 "lane default"
+screen "lane default"
 $tmux resize-window -x 80 -y 24
 keys BSpace
-screen 5 "on tidemalloc"
+screen "on tidemalloc"
 keys Enter
-screen 10 "hold < obey"
+screen "hold < obey"
 finish
-screen 10 "process $pid (has ended|does not exist)"
+screen "process $pid (has ended|does not exist)"
 keys q
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
     ! grep -q status ended 2>/dev/null || break
     sleep 0.05
 done
 grep -qx "status 0" ended || fail "q: $(cat ended)"
 
 $tmux new-session -d -x 80 -y 24 "TERM=nonsense $tide top 2>ended; echo status \$? >>ended"
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
     ! grep -q status ended 2>/dev/null || break
     sleep 0.05
 done

@@ -20,7 +20,7 @@ tell() {
     local lines i
     lines=$(wc -l <replies)
     echo "$*" >&8
-    for ((i = 0; i < 1000; i++)); do
+    for ((i = 0; i < 6000; i++)); do
         [ "$(wc -l <replies)" -gt "$lines" ] && break
         kill -0 "$pid" 2>/dev/null || fail "the process has ended: $(cat complaints)"
         sleep 0.01
@@ -48,7 +48,7 @@ pages() {
 # until_page PID: waits until it has one.
 until_page() {
     local i
-    for ((i = 0; i < 500; i++)); do
+    for ((i = 0; i < 3000; i++)); do
         [ -z "$(pages "$1")" ] || return 0
         sleep 0.02
     done
