@@ -190,7 +190,11 @@ sample_heap_init(heap_t *heap)
 TIDE_COLD void
 sample_heap_left(heap_t *heap)
 {
-    heap->sample_epoch--; /* so that it follows again, and what was drawn does not hold */
+    if (heap->pace.thinned > 0) {
+        heap->sample_epoch--; /* so that it follows again, and what was drawn does not hold */
+    } else {
+        heap->pace = (sample_pace_t){0}; /* how long ago the last sample was does not matter */
+    }
 }
 
 /* --- pace ----------------------------------------------------------------------------------- */
