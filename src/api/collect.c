@@ -9,6 +9,7 @@
 #include "heap/heap.h"
 #include "heap/report.h"
 #include "keeper/keeper.h"
+#include "keeper/rise.h"
 #include "os/os.h"
 
 /* Blocks of a bin's list, when it is the caller's to walk. */
@@ -171,6 +172,12 @@ collect_keeper(struct tide_stats *out)
     out->advice_tried = atomic_load_relaxed(&k->tried);
     out->advice_applied = atomic_load_relaxed(&k->applied);
     out->advice_regretted = atomic_load_relaxed(&k->regretted);
+    out->rise_advised = atomic_load_relaxed(&rise_counters.advised);
+    out->rise_tried = atomic_load_relaxed(&rise_counters.tried);
+    out->rise_applied = atomic_load_relaxed(&rise_counters.applied);
+    out->populated_bytes = atomic_load_relaxed(&arena_counters.populated_bytes);
+    out->populated_used_bytes = atomic_load_relaxed(&rise_counters.used_bytes);
+    out->populated_regretted_bytes = atomic_load_relaxed(&rise_counters.regretted_bytes);
 }
 
 TIDE_COLD void

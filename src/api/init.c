@@ -32,6 +32,7 @@ configure(void)
     report_aborts = tide_opt.abort;
     keeper_config.background = tide_opt.background;
     keeper_config.threshold_bytes = tide_opt.keeper_threshold;
+    keeper_config.predict = tide_opt.predict == TIDE_PREDICT_ON;
     profiling_configure();
     publish_configure();
     options_apply_runtime();

@@ -115,6 +115,10 @@ struct arena_counters {
     size_t room_slices;    /* of those used: kept free behind blocks that grow */
     size_t filled_highest; /* used_slices without them, at its highest */
     uint64_t commit_calls;
+    uint64_t clean_taken;            /* slices without pages: page faults to come */
+    uint64_t asked_for[CHUNK_KINDS]; /* slices, by the kind they had better be of */
+    uint64_t populated_bytes;        /* ahead of use; as the next */
+    uint64_t populate_failures;
 };
 
 extern struct arena_counters arena_counters;
@@ -141,6 +145,10 @@ struct slices slices_alloc(size_t count, size_t align, enum slices_want want);
 /* Same, but only memory without pages (room to move pages into). The last `room` of them are to
  * stay so for now: they are room behind a block that grows. */
 struct slices slices_alloc_clean(size_t count, size_t room, enum slices_want want);
+
+/* So many without pages, small ones to be, that lie in one chunk; NULL: there are none. For who
+ * makes blocks ready, not for the program: it counts as use but not as demand. */
+char *slices_alloc_bare(unsigned count);
 
 /* So many slices of room are in use now. */
 void arena_count_room_used(size_t slices);
@@ -184,6 +192,9 @@ bool arena_gather(struct slices *slices);
  * are where they were, the target is lost. */
 bool arena_move(char *from, char *to, size_t bytes, size_t *copied);
 
+/* A chunk with a run of free slices without pages, if need be a fresh one; of huge pages, all of it
+ * is. SIZE_MAX: no memory. */
+size_t chunk_find_clean_locked(enum chunk_kind kind);
 /* Takes the slices of `mask` of a chunk out of circulation while their pages go; puts them back. */
 void chunk_withdraw_locked(size_t index, uint64_t mask);
 void chunk_restore_locked(size_t index, uint64_t mask, bool clean);
@@ -211,6 +222,39 @@ bool chunk_mark_moved_locked(size_t index, unsigned at, unsigned count);
 void chunk_mark_renewed_locked(size_t index);
 /* How many slices from that one on are in one mapping; at most to the end of the chunk. */
 unsigned chunk_same_mapping_locked(size_t index, unsigned at);
+
+/* Gives pages to at most max_bytes (and a chunk) of free slices that have none, of that kind, as one
+ * run; of huge pages a whole chunk. Bytes; 0: no memory, or refused. (slow) */
+size_t arena_populate(size_t max_bytes, enum chunk_kind kind);
+
+/* Pages for a range of at most a chunk that the caller has taken; false: refused. (slow) */
+bool arena_populate_used(char *start, size_t bytes);
+
+/* When arena_runs_low says so: fewer than `low` free slices with pages, or as many without pages
+ * taken by now as `clean` says. */
+struct arena_marks {
+    size_t low_slices;     /* atomic(relaxed): 0: never */
+    uint64_t clean_slices; /* atomic(relaxed): UINT64_MAX: never */
+};
+extern struct arena_marks arena_marks;
+void arena_set_marks(size_t low_slices, uint64_t clean_slices);
+
+/* Does anybody listen when memory runs low? */
+TIDE_HOT bool
+arena_is_watched(void)
+{
+    return atomic_load_relaxed(&arena_marks.clean_slices) != UINT64_MAX;
+}
+
+/* For who has just taken slices: should somebody see to it that more are ready? */
+TIDE_HOT bool
+arena_runs_low(void)
+{
+    return atomic_load_relaxed(&arena_counters.free_dirty_slices) <
+               atomic_load_relaxed(&arena_marks.low_slices) ||
+           atomic_load_relaxed(&arena_counters.clean_taken) >=
+               atomic_load_relaxed(&arena_marks.clean_slices);
+}
 
 /* Counts a purge of pages inside a span at that address, and sees to it that they stay away. */
 void arena_count_hole_purge(const char *address, size_t bytes);

@@ -24,6 +24,8 @@ enum { ANY = 0, DIRTY = 1 };
 
 #define DONOR_SLICES 32u /* a chunk with so many dirty slices in a row is worth moving */
 
+#define CLEAN_RUN_MIN 8u /* slices: shorter ones are not worth a call to populate them */
+
 #define FIRST_STEP_CHUNKS 8u /* 16 MiB */
 #define MAX_STEP_CHUNKS 32u  /* 64 MiB: bounds the map entries one growth writes */
 #define HUGE_STEP_CHUNKS 16u
@@ -358,6 +360,30 @@ open_chunks_locked(size_t count, enum chunk_kind kind)
     return first;
 }
 
+/* The first of each list is looked at, those with the shortest run first: what lies scattered is of
+ * use again. */
+TIDE_COLD size_t
+chunk_find_clean_locked(enum chunk_kind kind)
+{
+    const struct bucket_lists *bl = &lists[kind][ANY];
+    unsigned least = kind == CHUNK_HUGE_PAGES ? CHUNK_SLICES : CLEAN_RUN_MIN;
+    uint64_t worth = bl->occupied >> (least - 1) << (least - 1);
+
+    while (worth != 0) {
+        size_t index = bl->head[__builtin_ctzll(worth) + 1] - 1;
+        const chunk_t *chunk = &space.chunks[index];
+
+        if (longest_run(chunk->free & ~chunk->dirty) >= least) {
+            return index;
+        }
+        worth &= worth - 1;
+    }
+    if (os_info.overcommit == 2 || os_info.address_limit != SIZE_MAX) {
+        return SIZE_MAX; /* what is accessible is charged: no more than is asked for */
+    }
+    return open_chunks_locked(1, kind);
+}
+
 /* --- runs within a chunk --------------------------------------------------------------------- */
 
 static struct slices
@@ -512,16 +538,20 @@ kind_for(enum slices_want want, size_t count)
 struct slices
 slices_alloc(size_t count, size_t align, enum slices_want want)
 {
+    enum chunk_kind kind;
     struct slices s;
 
     lock_acquire(&arena_lock);
+    kind = kind_for(want, count);
     if (count <= CHUNK_SLICES && align <= CHUNK_BYTES) {
-        s = alloc_in_chunk((unsigned)count, align >> SLICE_SHIFT, kind_for(want, count));
+        s = alloc_in_chunk((unsigned)count, align >> SLICE_SHIFT, kind);
     } else {
-        s = alloc_chunks(count, align, kind_for(want, count), false);
+        s = alloc_chunks(count, align, kind, false);
     }
     if (s.start != NULL) {
         count_used(count);
+        counter_add(&arena_counters.asked_for[kind], count);
+        counter_add(&arena_counters.clean_taken, s.clean);
     }
     lock_release(&arena_lock);
     return s;
@@ -537,9 +567,30 @@ slices_alloc_clean(size_t count, size_t room, enum slices_want want)
     if (s.start != NULL) {
         counter_add(&arena_counters.room_slices, room);
         count_used(count);
+        counter_add(&arena_counters.clean_taken, count - room);
     }
     lock_release(&arena_lock);
     return s;
+}
+
+TIDE_COLD char *
+slices_alloc_bare(unsigned count)
+{
+    struct slices s = {NULL, 0, 0, 0};
+    size_t index;
+
+    lock_acquire(&arena_lock);
+    index = chunk_find_clean_locked(CHUNK_SMALL_PAGES);
+    if (index != SIZE_MAX) {
+        const chunk_t *chunk = &space.chunks[index];
+
+        s = take_in_chunk(index, count, chunk->free & ~chunk->dirty, 1);
+    }
+    if (s.start != NULL) {
+        count_used(count);
+    }
+    lock_release(&arena_lock);
+    return s.start;
 }
 
 void
@@ -623,6 +674,7 @@ slices_extend(char *start, size_t count, size_t more, size_t *clean)
     }
     if (possible) {
         count_used(more);
+        counter_add(&arena_counters.clean_taken, *clean);
     }
     lock_release(&arena_lock);
     return possible;

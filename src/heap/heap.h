@@ -217,6 +217,8 @@ void heap_bin_be_strict(heap_t *heap, unsigned size_class);
 void heap_empty_bin(heap_t *heap, unsigned size_class);
 /* Wakes or starts the background thread when it has work. Defined in keeper/. */
 void heap_poke_keeper(void);
+/* Memory that is ready to be taken runs low (arena_runs_low). Under any lock but the arena's. */
+void heap_poke_rise(void);
 /* No thread has a heap any more: the background thread ends. Defined in keeper/. */
 void heap_last_thread_gone(void);
 /* Once in a while, on a slow path: send what waits, answer a trim, wake the keeper. */
@@ -236,6 +238,9 @@ void *large_alloc_kept(heap_t *heap, size_t size);
 void *large_alloc_sampled(size_t size);
 /* Gives back the freed blocks the heap kept for itself. */
 void large_let_go_cache(heap_t *heap);
+/* One whose pages are there already, for heap/ready; NULL: no memory. And gives it back. (slow) */
+span_t *large_make_ready(size_t bytes);
+void large_drop_ready(span_t *span);
 /* In place, by moving pages, or NULL (then copy). */
 void *large_realloc(span_t *span, size_t size);
 

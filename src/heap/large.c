@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "heap/heap.h"
+#include "heap/ready.h"
 #include "heap/report.h"
 #include "heap/sample.h"
 #include "os/os.h"
@@ -149,6 +150,52 @@ make_up_for(struct slices *slices)
     return true;
 }
 
+/* The keeper's: a block whose pages are there, and read as zero; NULL: no memory. */
+TIDE_COLD span_t *
+large_make_ready(size_t bytes)
+{
+    size_t count = slices_for(bytes);
+    span_t *span = span_record_alloc();
+    char *start = span == NULL ? NULL : slices_alloc_bare((unsigned)count);
+
+    if (start == NULL) {
+        if (span != NULL) {
+            span_record_free(span);
+        }
+        return NULL;
+    }
+    large_describe(span, start, bytes, count, count);
+    if (!arena_populate_used(start, bytes)) {
+        large_release(span);
+        return NULL;
+    }
+    return span;
+}
+
+TIDE_COLD void
+large_drop_ready(span_t *span)
+{
+    large_release(span);
+}
+
+/* One of those, unless it is to be aligned to more than a slice. */
+static span_t *
+take_ready(size_t bytes, size_t align, bool *zero)
+{
+    span_t *span = NULL;
+
+    if (bytes <= (size_t)READY_PAGES_MAX << OS_PAGE_SHIFT && align <= SLICE_BYTES) {
+        span = ready_take(bytes >> OS_PAGE_SHIFT);
+    }
+    if (span != NULL) {
+        heap_count(large_allocs, 1);
+        if (zero != NULL) {
+            *zero = true;
+        }
+    }
+    return span;
+}
+
 /* NULL: no memory, and errno is set. */
 static span_t *
 large_make(size_t size, size_t align, bool *zero)
@@ -162,6 +209,10 @@ large_make(size_t size, size_t align, bool *zero)
     if (unlikely(size > PTRDIFF_MAX - OS_PAGE || count > UINT32_MAX / 2)) {
         errno = ENOMEM;
         return NULL;
+    }
+    span = take_ready(bytes, align, zero);
+    if (span != NULL) {
+        return span;
     }
     span_let_go_spare(heap_self(), HEAP_SPARE_SPANS); /* side by side they may be what is wanted */
     span = span_record_alloc();

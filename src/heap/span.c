@@ -185,6 +185,9 @@ span_slices_alloc(size_t count, size_t align, enum slices_want want)
         heap_let_go_spares(0);
         slices = slices_alloc(count, align, want);
     }
+    if (unlikely(arena_runs_low())) {
+        heap_poke_rise();
+    }
     return slices;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "heap/heap.h"
+#include "heap/ready.h"
 #include "heap/sample.h"
 #include "heap/transfer.h"
 #include "os/os.h"
@@ -341,11 +342,13 @@ heap_locks_acquire(void)
     for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
         lock_acquire(&heap->spare.lock);
     }
+    ready_lock_acquire();
 }
 
 void
 heap_locks_release(bool in_child)
 {
+    ready_lock_release(in_child);
     for (heap_t *heap = all_heaps; heap != NULL; heap = heap->next) {
         lock_release_after_fork(&heap->spare.lock, in_child);
     }

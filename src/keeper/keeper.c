@@ -11,6 +11,7 @@
 
 #include "heap/heap.h"
 #include "heap/transfer.h"
+#include "keeper/rise.h"
 #include "os/memfile.h"
 #include "os/os.h"
 #include "page/page.h"
@@ -21,6 +22,7 @@
 #define SLICE_ROUND(bytes) ((bytes) & ~(SLICE_BYTES - 1))
 #define HOLE_QUOTA_BYTES ((size_t)256 << 20) /* per pass: bounds its time to some 100 ms */
 #define FREE_QUOTA_BYTES ((size_t)1 << 30)
+#define PREDICT_THRESHOLD_BYTES ((size_t)4 << 20)
 #define QUIET_PASSES_MAX 3u /* passes without work before the thread sleeps without end */
 
 enum keeper_thread { THREAD_NONE = 0, THREAD_STARTING = 1, THREAD_RUNNING = 2, THREAD_REFUSED = 3 };
@@ -45,6 +47,7 @@ static uint64_t seen_work;         /* lock(pass): slices allocated and freed at 
 static uint32_t thread_state;      /* atomic: enum keeper_thread */
 static uint32_t stop_asked;        /* atomic: the thread is to return */
 static uint32_t wake_word;         /* atomic: futex; 1 while the thread sleeps without end */
+static uint32_t look_word;         /* atomic: futex; 1 while it sleeps until the next pass */
 
 static uint64_t work_at_fork; /* init in a child: slices_moved() of its parent */
 
@@ -117,6 +120,7 @@ release_free(const struct tide_advice *advice, const struct tide_record *record,
     counter_add(&keeper_counters.advised, 1);
     counter_add(&keeper_counters.tried, 1);
     done = arena_purge_free(want, tick + 1);
+    rise_purged_locked(done);
     if (done > 0) {
         counter_add(&keeper_counters.applied, 1);
         last_purged_tick = tick;
@@ -131,7 +135,7 @@ pass_locked(void)
 {
     struct peak_params params = {
         .window_ms = atomic_load_relaxed(&keeper_config.window_ms),
-        .spare_bytes = atomic_load_relaxed(&keeper_config.spare_bytes),
+        .spare_bytes = max_zu(atomic_load_relaxed(&keeper_config.spare_bytes), rise_keeps_bytes()),
     };
     uint64_t at_ms = now_ms();
     uint32_t tick = atomic_add_relaxed(&arena_tick, 1);
@@ -194,11 +198,32 @@ sleep_until_woken(void)
 }
 
 static void
+look_at_rise(void)
+{
+    lock_acquire(&pass_lock);
+    rise_look_locked();
+    lock_release(&pass_lock);
+}
+
+/* Until the next pass is due; meanwhile it looks whenever what is ready runs low. The exchange
+ * orders the word before the look at the marks: who runs low after it sees the word. */
+static void
 sleep_interval(void)
 {
-    static uint32_t never;
+    uint64_t end_ns =
+        os_now_ns() + (uint64_t)atomic_load_relaxed(&keeper_config.interval_ms) * 1000000u;
+    uint64_t now_ns = os_now_ns();
 
-    os_futex_wait(&never, 0, (uint64_t)atomic_load_relaxed(&keeper_config.interval_ms) * 1000000u);
+    while (now_ns < end_ns && atomic_load_relaxed(&stop_asked) == 0) {
+        (void)atomic_exchange_acq_rel(&look_word, 1);
+        if (!arena_runs_low()) {
+            os_futex_wait(&look_word, 1, end_ns - now_ns);
+        }
+        if (atomic_exchange_acq_rel(&look_word, 0) == 0 || arena_runs_low()) {
+            look_at_rise();
+        }
+        now_ns = os_now_ns();
+    }
 }
 
 TIDE_COLD static void *
@@ -218,6 +243,9 @@ keeper_thread_main(void *arg)
         lock_acquire(&pass_lock);
         busy = pass_locked();
         lock_release(&pass_lock);
+        if (keeper_config.predict) {
+            look_at_rise();
+        }
         profile_pass();
         page_pass();
         quiet = busy ? 0 : quiet + 1;
@@ -229,6 +257,7 @@ keeper_thread_main(void *arg)
         }
     }
     page_end();
+    rise_end();
     atomic_store_release(&thread_state, THREAD_NONE);
     return arg;
 }
@@ -244,6 +273,7 @@ heap_last_thread_gone(void)
         atomic_store_release(&stop_asked, 1);
         (void)atomic_exchange_acq_rel(&wake_word, 0);
         os_futex_wake(&wake_word, 1);
+        heap_poke_rise();
     }
 }
 
@@ -282,6 +312,14 @@ pass_in_passing(void)
     }
 }
 
+/* Forecasts begin earlier: half of what a process grows to from 4 MiB on is below 16 MiB. */
+static size_t
+threshold_bytes(void)
+{
+    return keeper_config.predict ? min_zu(keeper_config.threshold_bytes, PREDICT_THRESHOLD_BYTES)
+                                 : keeper_config.threshold_bytes;
+}
+
 void
 heap_poke_keeper(void)
 {
@@ -297,15 +335,22 @@ heap_poke_keeper(void)
     if (state == THREAD_STARTING || lock_is_forking()) {
         return;
     }
-    if (atomic_load_relaxed(&arena_counters.used_highest) << SLICE_SHIFT <
-            keeper_config.threshold_bytes ||
-        (slices_moved() - work_at_fork) << SLICE_SHIFT < keeper_config.threshold_bytes) {
+    if (atomic_load_relaxed(&arena_counters.used_highest) << SLICE_SHIFT < threshold_bytes() ||
+        (slices_moved() - work_at_fork) << SLICE_SHIFT < threshold_bytes()) {
         return;
     }
     if (state == THREAD_NONE && keeper_config.background) {
         start_thread();
     } else {
         pass_in_passing();
+    }
+}
+
+void
+heap_poke_rise(void)
+{
+    if (atomic_load_relaxed(&look_word) != 0 && atomic_exchange_acq_rel(&look_word, 0) != 0) {
+        os_futex_wake(&look_word, 1);
     }
 }
 
@@ -378,6 +423,7 @@ keeper_trim(void)
 void
 keeper_prefork(void)
 {
+    rise_note_fork();
     lock_acquire(&pass_lock);
 }
 
@@ -389,6 +435,8 @@ keeper_postfork(bool in_child)
         return;
     }
     wake_word = 0;
+    look_word = 0;
+    rise_end();
     stop_asked = 0;
     thread_state = THREAD_NONE;
     /* A child that only wants to exec or to write a snapshot gets no thread: it has to work. */

@@ -14,6 +14,7 @@ struct keeper_config {
     bool background;        /* init: a thread may be started */
     bool purge;             /* runtime: give memory back at all */
     bool hole_purge;        /* runtime: also os pages between live blocks */
+    bool predict;           /* init: pages are made ready before they are asked for */
     uint32_t interval_ms;   /* runtime: */
     uint32_t window_ms;     /* runtime: the recent-peak window */
     size_t threshold_bytes; /* init: used bytes at which the thread is started */

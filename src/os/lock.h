@@ -24,6 +24,7 @@ enum lock_rank {
     LOCK_RANK_POOL,     /* one per size class */
     LOCK_RANK_SAMPLED,  /* the spans whose blocks are sampled */
     LOCK_RANK_SPARE,    /* one per heap */
+    LOCK_RANK_READY,    /* large blocks made ready */
     LOCK_RANK_PURGE,    /* slices withdrawn while their pages are given back */
     LOCK_RANK_ARENA,    /* chunks, slices, frontier */
     LOCK_RANK_META,     /* span records and other metadata */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pages ready before they are asked for: free memory is populated by the keeper's thread as far as
+ * predict/rise advises and the machine permits. Allocating threads say when what is ready runs low
+ * (arena_runs_low), so a look costs nothing while nothing grows.
+ */
+#ifndef TIDE_KEEPER_RISE_H
+#define TIDE_KEEPER_RISE_H
+
+#include "base/compiler.h"
+
+/* lock(pass) to write, relaxed to read. */
+struct rise_counters {
+    uint64_t advised; /* looks that found less ready than should be */
+    uint64_t tried;   /* of those: the machine had room and an idle CPU */
+    uint64_t applied; /* of those: something was made ready */
+    uint64_t used_bytes;
+    uint64_t regretted_bytes; /* made ready, and given back unused */
+};
+extern struct rise_counters rise_counters;
+
+/* Looks, and makes ready what should be; sets the marks for the next look. lock(pass) held. (slow) */
+void rise_look_locked(void);
+
+/* Free memory that is to keep its pages for it. */
+size_t rise_keeps_bytes(void);
+
+/* So many bytes of free memory were given back. lock(pass) held. */
+void rise_purged_locked(size_t bytes);
+
+/* No more looks: the thread ends. */
+void rise_end(void);
+
+/* A fork is about to happen: pages made ready would be copied, or shared, for nothing. */
+void rise_note_fork(void);
+
+#endif
