@@ -223,8 +223,8 @@ void chunk_mark_renewed_locked(size_t index);
 /* How many slices from that one on are in one mapping; at most to the end of the chunk. */
 unsigned chunk_same_mapping_locked(size_t index, unsigned at);
 
-/* Gives pages to at most max_bytes (and a chunk) of free slices that have none, of that kind, as one
- * run; of huge pages a whole chunk. Bytes; 0: no memory, or refused. (slow) */
+/* Gives pages to at most max_bytes (and a chunk) of free slices that have none, of that kind, as
+ * one run; of huge pages a whole chunk. Bytes; 0: no memory, or refused. (slow) */
 size_t arena_populate(size_t max_bytes, enum chunk_kind kind);
 
 /* Pages for a range of at most a chunk that the caller has taken; false: refused. (slow) */

@@ -19,7 +19,8 @@ struct rise_counters {
 };
 extern struct rise_counters rise_counters;
 
-/* Looks, and makes ready what should be; sets the marks for the next look. lock(pass) held. (slow) */
+/* Looks, makes ready what should be, and sets the marks for the next look. lock(pass) held.
+ * (slow) */
 void rise_look_locked(void);
 
 /* Free memory that is to keep its pages for it. */

@@ -8,8 +8,8 @@
  * observations further apart than a slot the level is taken to have risen evenly, so a late look
  * at a steady rise is no burst. Nothing before RISE_MIN_SLOTS slots: start-up is a step.
  *
- * Bounded by level / RISE_SHARE or `least_bytes`, whichever is more, and by a credit: pages that were
- * made ready and then given back unused cost RISE_PENALTY times what used ones earn. Without
+ * Bounded by level / RISE_SHARE or `least_bytes`, whichever is more, and by a credit: pages that
+ * were made ready and then given back unused cost RISE_PENALTY times what used ones earn. Without
  * credit nothing is advised until growth has earned it again.
  * Wrong when growth comes in bursts larger than the bound, or at intervals longer than the window:
  * then the program's own threads take the page faults, as without it. Memory: one struct; cost

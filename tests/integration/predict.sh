@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+# predict: what a program does is the same with and without; off is off; one CPU, small groups and
+# processes that fork are left alone; and, once a CPU is idle, memory is ready before it is taken.
+# only: tide
+# seconds: 240
+grow=$(t_build "$here/programs/grow.c")
+
+# run CONF COMMAND...: its statistics are in stats.json.
+run() {
+    local conf=$1
+    shift
+    preloaded TIDE_CONF="$conf,stats:stats.json" "$@" >out 2>err || fail "$* ($conf): $(cat err)"
+    [ ! -s err ] || fail "$* ($conf) complained: $(cat err)"
+}
+# figure NAME: of the last run.
+figure() {
+    python3 -c '
+import json, sys
+def find(tree):
+    for key, value in tree.items():
+        if key == sys.argv[1]:
+            print(value)
+        elif isinstance(value, dict):
+            find(value)
+find(json.load(open("stats.json")))' "$1"
+}
+
+for threads in 1 3; do
+    run predict:off "$grow" 192 $threads
+    [ "$(figure populated_bytes)" = 0 ] || fail "off: $(figure populated_bytes) bytes made ready"
+    [ "$(figure rise_advised)" = 0 ] || fail "off: it looked"
+    run predict:on "$grow" 192 $threads
+    [ "$(figure rise_advised)" -gt 0 ] || fail "on: growth of 192 MiB was not seen"
+done
+
+# Never where it would take the CPU from the program.
+if command -v taskset >/dev/null; then
+    run predict:on taskset -c 0 "$grow" 192
+    [ "$(figure populated_bytes)" = 0 ] || fail "one CPU: $(figure populated_bytes) bytes made ready"
+fi
+
+run predict:on "$grow" 128 2 1
+run predict:on,background:false "$grow" 64
+[ "$(figure populated_bytes)" = 0 ] || fail "made ready without a thread"
+run predict:on,huge_pages:never,purge:off "$grow" 64
+run predict:on,profile:true "$grow" 128 2
+
+# What is ready is a small part of what there is, and nearly all of it is used.
+ready() {
+    run predict:on "$grow" 384
+    [ "$(figure populated_used_bytes)" -gt $((64 << 20)) ]
+}
+made=false
+for ((i = 0; i < 12; i++)); do
+    if ready; then
+        made=true
+        break
+    fi
+    sleep 0.5
+done
+$made || skip "no CPU was idle"
+[ "$(figure populated_regretted_bytes)" -lt $((32 << 20)) ] ||
+    fail "of $(figure populated_bytes) bytes made ready $(figure populated_regretted_bytes) unused"
