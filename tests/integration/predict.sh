@@ -36,7 +36,7 @@ done
 # Never where it would take the CPU from the program.
 if command -v taskset >/dev/null; then
     run predict:on taskset -c 0 "$grow" 192
-    [ "$(figure populated_bytes)" = 0 ] || fail "one CPU: $(figure populated_bytes) bytes made ready"
+    [ "$(figure populated_bytes)" = 0 ] || fail "one CPU: $(figure populated_bytes) bytes ready"
 fi
 
 run predict:on "$grow" 128 2 1
