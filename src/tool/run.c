@@ -3,19 +3,11 @@
  * `tide run`: a program on the library, with a profile. It becomes that program (exec), so its exit
  * status, signals and terminal are its own.
  */
-#include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "tool/tool.h"
-
-#define LIBRARY "libtidemalloc.so.0"
-
-/* As env, nice and the shells have it. */
-enum { EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
+#include "tool/launch.h"
 
 enum { OPTION_LIBRARY = 256, OPTION_NO_PROFILE };
 
@@ -54,42 +46,21 @@ conf_add(struct conf *c, const char *key, const char *value)
             value);
 }
 
-/* A file for the program to write: it may go to another directory first. */
-static char *
-absolute(const char *option, const char *path)
-{
-    char here[PATH_MAX], *whole = NULL;
-
-    if (strchr(path, ',') != NULL || strchr(path, '\n') != NULL) {
-        tool_misused("%s: '%s' has a comma or a line end, which TIDE_CONF cannot hold", option,
-                     path);
-    }
-    if (path[0] == '/' || strcmp(path, "stderr") == 0) {
-        return strdup(path);
-    }
-    if (getcwd(here, sizeof here) == NULL || strchr(here, ',') != NULL ||
-        asprintf(&whole, "%s/%s", here, path) < 0) {
-        tool_misused("%s: give an absolute path without commas, not '%s'", option, path);
-    }
-    return whole;
-}
-
-/* The path, if a file can be made there now: the program would only find out at its end. */
+/* A file for the program to write. */
 static const char *
-writable(const char *path)
+conf_path(const char *option, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *directory;
+    const char *whole;
 
-    if (slash == NULL) { /* stderr */
+    if (strcmp(path, "stderr") == 0) {
         return path;
     }
-    directory = strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    if (strchr(directory, '%') == NULL && access(directory, W_OK | X_OK) != 0) {
-        tool_die(TOOL_INPUT, "%s: the profile cannot be written there: %s", path, strerror(errno));
+    whole = launch_absolute(option, path);
+    if (strchr(whole, ',') != NULL || strchr(whole, '\n') != NULL) {
+        tool_misused("%s: '%s' has a comma or a line end, which TIDE_CONF cannot hold", option,
+                     whole);
     }
-    free(directory);
-    return path;
+    return whole;
 }
 
 /* What was set before stays; what comes later in the text wins. */
@@ -108,13 +79,13 @@ set_conf(const struct options *o)
     }
     if (!o->no_profile) {
         conf_add(&c, "profile", "true");
-        conf_add(&c, "profile_out", writable(absolute("--output", o->out)));
+        conf_add(&c, "profile_out", launch_writable("the profile", conf_path("--output", o->out)));
         if (o->rate != NULL) {
             conf_add(&c, "profile_rate", o->rate);
         }
     }
     if (o->stats != NULL) {
-        conf_add(&c, "stats", absolute("--stats", o->stats));
+        conf_add(&c, "stats", conf_path("--stats", o->stats));
     }
     if (o->conf != NULL) {
         conf_add(&c, "", o->conf);
@@ -122,63 +93,6 @@ set_conf(const struct options *o)
     fclose(c.stream);
     setenv("TIDE_CONF", c.text, 1);
     free(c.text);
-}
-
-/* ---- The library ----------------------------------------------------------------------------- */
-
-/* Beside this program as it was built, where it was installed, or relative to where it is now. */
-static const char *
-find_library(void)
-{
-    static char found[PATH_MAX + 64];
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    char *slash;
-
-    if (n > 0) {
-        self[n] = '\0';
-        slash = strrchr(self, '/');
-        *slash = '\0';
-        snprintf(found, sizeof found, "%s/.libs/" LIBRARY, self);
-        if (access(found, R_OK) == 0) {
-            return found;
-        }
-    }
-    if (access(TIDE_LIBDIR "/" LIBRARY, R_OK) == 0) {
-        return TIDE_LIBDIR "/" LIBRARY;
-    }
-    if (n > 0) {
-        snprintf(found, sizeof found, "%s/../lib/" LIBRARY, self);
-        if (access(found, R_OK) == 0) {
-            return found;
-        }
-    }
-    tool_die(TOOL_INPUT, LIBRARY " is neither in " TIDE_LIBDIR " nor beside this program: name it "
-                                 "with --library=FILE");
-}
-
-/* ld.so says no more than a warning about a library it cannot preload. */
-static void
-set_preload(const char *library)
-{
-    const char *before = getenv("LD_PRELOAD");
-    char resolved[PATH_MAX], *both = NULL;
-
-    if (library == NULL) {
-        library = find_library();
-    }
-    if (access(library, R_OK) != 0 || realpath(library, resolved) == NULL) {
-        tool_die(TOOL_INPUT, "%s: the library cannot be read: %s", library, strerror(errno));
-    }
-    if (strpbrk(resolved, " :") != NULL) {
-        tool_die(TOOL_INPUT, "%s: LD_PRELOAD cannot hold a path with a blank or a colon", resolved);
-    }
-    if (asprintf(&both, "%s%s%s", resolved, before != NULL && before[0] != '\0' ? ":" : "",
-                 before != NULL ? before : "") < 0) {
-        tool_die(TOOL_INPUT, "out of memory");
-    }
-    setenv("LD_PRELOAD", both, 1);
-    free(both);
 }
 
 /* ---- The command ----------------------------------------------------------------------------- */
@@ -224,7 +138,6 @@ static int
 run(int argc, char **argv)
 {
     struct options o;
-    int error;
 
     if (!parse(&o, argc, argv)) {
         return tool_help();
@@ -233,11 +146,8 @@ run(int argc, char **argv)
         tool_misused("a PROGRAM is needed");
     }
     set_conf(&o);
-    set_preload(o.library);
-    execvp(argv[optind], argv + optind);
-    error = errno;
-    tool_warn("%s: cannot be run: %s", argv[optind], strerror(error));
-    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+    launch_preload(o.library != NULL ? o.library : launch_find_library("--library"));
+    return launch(argv + optind);
 }
 
 const struct tool_command tool_run = {

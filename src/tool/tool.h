@@ -22,7 +22,7 @@ struct tool_command {
 };
 
 extern const struct tool_command tool_report, tool_diff, tool_merge, tool_dump, tool_run;
-extern const struct tool_command tool_stats, tool_top;
+extern const struct tool_command tool_stats, tool_top, tool_trace;
 
 /* ---- Complaints: "tide report: what, where, and what to do" on standard error ---------------- */
 

@@ -4,7 +4,7 @@
 . "$t_top/tests/tool/lib.sh"
 common=/usr/share/bash-completion/bash_completion
 [ -r "$common" ] || skip "no bash-completion"
-touch one.tide other.txt
+touch one.tide other.txt one.trace
 # complete_line WORD...: what is offered for the last word, in one line.
 complete_line() {
     bash -c '
@@ -39,5 +39,8 @@ offers retained tide top --sort re
 offers --once tide top --o
 offers --timeout= tide dump --t
 offers one.tide tide dump on
+offers --max-size= tide trace --ma
+offers system tide trace --malloc sy
+offers one.trace tide trace --info ""
 offers $$ tide top $$
 offers $$ tide stats $$
