@@ -233,7 +233,8 @@ main(int argc, char **argv)
     bench_report_value("resident_mib_ms", mib_ms);
     bench_report_value("thread_faults", total[2]);
     bench_report_value("late_ns", total[3]);
-    bench_report_value("cpu_us", (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000u +
-                                     (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec));
+    bench_report_value("cpu_us",
+                       (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000u +
+                           (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec));
     return 0;
 }

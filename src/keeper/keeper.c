@@ -23,6 +23,8 @@
 #define HOLE_QUOTA_BYTES ((size_t)256 << 20) /* per pass: bounds its time to some 100 ms */
 #define FREE_QUOTA_BYTES ((size_t)1 << 30)
 #define PREDICT_THRESHOLD_BYTES ((size_t)4 << 20)
+#define RISE_INTERVAL_MS 50u
+#define RISE_WINDOW_MS 100u
 #define QUIET_PASSES_MAX 3u /* passes without work before the thread sleeps without end */
 
 enum keeper_thread { THREAD_NONE = 0, THREAD_STARTING = 1, THREAD_RUNNING = 2, THREAD_REFUSED = 3 };
@@ -88,13 +90,31 @@ observe(uint64_t at_ms)
     };
 }
 
+/* While pages can be made ready before they are asked for, memory that goes back too early costs
+ * no more than the keeper's own time: it may go early. */
+static uint32_t
+interval_ms(void)
+{
+    uint32_t interval = atomic_load_relaxed(&keeper_config.interval_ms);
+
+    return rise_is_able() && interval > RISE_INTERVAL_MS ? RISE_INTERVAL_MS : interval;
+}
+
+static uint32_t
+window_ms(void)
+{
+    uint32_t window = atomic_load_relaxed(&keeper_config.window_ms);
+
+    return rise_is_able() && window > RISE_WINDOW_MS ? RISE_WINDOW_MS : window;
+}
+
 /* Ticks are intervals; a window is this many. */
 static uint32_t
 window_ticks(void)
 {
-    uint32_t interval = atomic_load_relaxed(&keeper_config.interval_ms);
+    uint32_t interval = interval_ms();
 
-    return atomic_load_relaxed(&keeper_config.window_ms) / (interval == 0 ? 1 : interval);
+    return window_ms() / (interval == 0 ? 1 : interval);
 }
 
 static void
@@ -134,7 +154,7 @@ TIDE_COLD static bool
 pass_locked(void)
 {
     struct peak_params params = {
-        .window_ms = atomic_load_relaxed(&keeper_config.window_ms),
+        .window_ms = window_ms(),
         .spare_bytes = max_zu(atomic_load_relaxed(&keeper_config.spare_bytes), rise_keeps_bytes()),
     };
     uint64_t at_ms = now_ms();
@@ -197,31 +217,48 @@ sleep_until_woken(void)
     return by_work;
 }
 
-static void
+/* See rise_look_locked. */
+static uint64_t
 look_at_rise(void)
 {
+    uint64_t nap_ns;
+
     lock_acquire(&pass_lock);
-    rise_look_locked();
+    nap_ns = rise_look_locked();
     lock_release(&pass_lock);
+    return nap_ns;
 }
 
-/* Until the next pass is due; meanwhile it looks whenever what is ready runs low. The exchange
- * orders the word before the look at the marks: who runs low after it sees the word. */
+/* Until something runs low; true: something does. The exchange orders the word before the look at
+ * the marks: who runs low after it sees the word. */
+static bool
+wait_for_low(uint64_t timeout_ns)
+{
+    (void)atomic_exchange_acq_rel(&look_word, 1);
+    if (!arena_runs_low()) {
+        os_futex_wait(&look_word, 1, timeout_ns);
+    }
+    return atomic_exchange_acq_rel(&look_word, 0) == 0 || arena_runs_low();
+}
+
+/* Until the next pass is due. */
 static void
 sleep_interval(void)
 {
-    uint64_t end_ns =
-        os_now_ns() + (uint64_t)atomic_load_relaxed(&keeper_config.interval_ms) * 1000000u;
+    static uint32_t never;
+    uint64_t end_ns = os_now_ns() + (uint64_t)interval_ms() * 1000000u;
+    uint64_t nap_ns = keeper_config.predict ? look_at_rise() : 0;
     uint64_t now_ns = os_now_ns();
 
     while (now_ns < end_ns && atomic_load_relaxed(&stop_asked) == 0) {
-        (void)atomic_exchange_acq_rel(&look_word, 1);
-        if (!arena_runs_low()) {
-            os_futex_wait(&look_word, 1, end_ns - now_ns);
+        bool look = true;
+
+        if (nap_ns > 0) {
+            os_futex_wait(&never, 0, min_zu(nap_ns, end_ns - now_ns));
+        } else {
+            look = wait_for_low(end_ns - now_ns);
         }
-        if (atomic_exchange_acq_rel(&look_word, 0) == 0 || arena_runs_low()) {
-            look_at_rise();
-        }
+        nap_ns = look ? look_at_rise() : 0;
         now_ns = os_now_ns();
     }
 }
@@ -243,9 +280,6 @@ keeper_thread_main(void *arg)
         lock_acquire(&pass_lock);
         busy = pass_locked();
         lock_release(&pass_lock);
-        if (keeper_config.predict) {
-            look_at_rise();
-        }
         profile_pass();
         page_pass();
         quiet = busy ? 0 : quiet + 1;
@@ -306,7 +340,7 @@ pass_in_passing(void)
 {
     uint64_t since = now_ms() - atomic_load_relaxed(&last_pass_ms);
 
-    if (since >= atomic_load_relaxed(&keeper_config.interval_ms) && lock_try_acquire(&pass_lock)) {
+    if (since >= interval_ms() && lock_try_acquire(&pass_lock)) {
         (void)pass_locked();
         lock_release(&pass_lock);
     }

@@ -8,15 +8,18 @@
 #include "os/os.h"
 #include "predict/rise.h"
 
-#define LEAD_NS ((uint64_t)8000000)
-#define LEAST_BYTES ((uint64_t)1 << 20)
-#define STEP_BYTES CHUNK_BYTES            /* a call holds the process's mappings for reading */
-#define LOOK_BYTES_MAX ((size_t)8 << 20)  /* a fork waits for it */
-#define CLEAN_UNTIL_LOOK ((uint64_t)16)   /* slices that may be taken without pages */
-#define CLEAN_UNTIL_RETRY ((uint64_t)128) /* the same, where the machine has no room or CPU */
+#define LEAD_NS ((uint64_t)12000000)
+#define LEAST_BYTES ((uint64_t)2 << 20)
+#define STEP_BYTES CHUNK_BYTES /* a call holds the process's mappings for reading */
+#define STEP_LEAST_BYTES ((size_t)256 << 10)
+#define LOOK_BYTES_MAX ((size_t)8 << 20) /* a fork waits for it */
+#define CLEAN_UNTIL_LOOK ((uint64_t)16)  /* slices that may be taken without pages */
+#define CLEAN_UNTIL_RETRY ((uint64_t)32) /* the same, where the machine has no room or CPU */
 #define HEADROOM_SHARE 8u
-#define HEADROOM_NS ((uint64_t)50000000)
+#define HEADROOM_NS ((uint64_t)200000000)
 #define RATE_SHIFT 4u /* rates are kept in sixteenths */
+#define ABLE_FROM 8u
+#define ABLE_MOST 16u
 #define FORK_MEMORY_NS ((uint64_t)1000000000)
 #define FORKS_MAX 4u /* within that time: no pages for any of them */
 
@@ -25,13 +28,19 @@ struct rise_counters rise_counters;
 static const struct rise_params params = {.lead_ns = LEAD_NS, .least_bytes = LEAST_BYTES};
 static struct rise_state state; /* lock(pass), as the next */
 static bool is_begun;
-static uint64_t want_bytes; /* atomic(relaxed) */
-static size_t ready_bytes;  /* populated, and as far as is known still free */
+static uint32_t ability;     /* atomic(relaxed): 0 to ABLE_MOST; of late, it was permitted */
+static uint64_t want_bytes;  /* atomic(relaxed) */
+static uint64_t clean_taken; /* slices, by the last look */
+static size_t ready_bytes;   /* populated, and as far as is known still free */
 static uint64_t asked_for[CHUNK_KINDS];
 static int64_t owed[CHUNK_KINDS]; /* slices asked for and not yet replaced by ready ones */
 static uint64_t asked_blocks[READY_PAGES_MAX + 1];
-static uint32_t rates[READY_PAGES_MAX + 1]; /* blocks of so many pages asked for a look, lately */
-static uint64_t rate_slices;                /* slices asked for otherwise, likewise */
+static uint32_t rates[READY_PAGES_MAX + 1]; /* blocks of so many pages asked for in a lead */
+static uint32_t rate_slices;                /* slices asked for otherwise, likewise */
+static uint64_t slices_asked;               /* since the rates were brought up to date */
+static uint64_t demand_ns;                  /* when they were */
+static double block_bytes;                  /* rates, in bytes of blocks made to measure */
+static double block_part;                   /* what part of the demand these are */
 static uint64_t headroom_bytes;
 static uint64_t headroom_ns;
 static uint32_t forks;     /* atomic(relaxed): of late */
@@ -57,11 +66,16 @@ free_bytes(void)
     return atomic_load_relaxed(&arena_counters.free_dirty_slices) << SLICE_SHIFT;
 }
 
-/* What was ready and is not free any more was used. */
+/* What was ready and is not free any more was used; what was taken without pages would have been.
+ */
 static void
 count_used(void)
 {
+    uint64_t clean = atomic_load_relaxed(&arena_counters.clean_taken);
     size_t left = min_zu(ready_bytes, free_bytes());
+
+    rise_score(&state, (clean - clean_taken) << SLICE_SHIFT, 0);
+    clean_taken = clean;
 
     if (left < ready_bytes) {
         counter_add(&rise_counters.used_bytes, ready_bytes - left);
@@ -102,6 +116,22 @@ permitted(uint64_t want, uint64_t now_ns)
     return min_zu(want >> forked, headroom_bytes / HEADROOM_SHARE);
 }
 
+/* Some refusals weigh more than as many permissions: to be wrong about it costs page faults. */
+static void
+note_permission(bool permitted)
+{
+    uint32_t now = atomic_load_relaxed(&ability);
+
+    now = permitted ? now + (now < ABLE_MOST) : now - (now < 4 ? now : 4);
+    atomic_store_relaxed(&ability, now);
+}
+
+bool
+rise_is_able(void)
+{
+    return atomic_load_relaxed(&ability) >= ABLE_FROM;
+}
+
 /* The kind that is asked for and has not been made ready. */
 static enum chunk_kind
 kind_to_populate(void)
@@ -116,7 +146,7 @@ make_ready(uint64_t want)
 
     while (done < LOOK_BYTES_MAX && free_bytes() < want) {
         enum chunk_kind kind = kind_to_populate();
-        size_t missing = max_zu(want - free_bytes(), LEAST_BYTES / 4);
+        size_t missing = max_zu(want - free_bytes(), STEP_LEAST_BYTES);
         size_t got = arena_populate(min_zu(missing, STEP_BYTES), kind);
 
         if (got == 0) {
@@ -130,7 +160,7 @@ make_ready(uint64_t want)
     return done;
 }
 
-/* Follows up at once and down by a quarter a look. */
+/* Follows up at once and down by a quarter a lead. */
 static uint32_t
 follow(uint32_t rate, uint64_t now)
 {
@@ -140,13 +170,11 @@ follow(uint32_t rate, uint64_t now)
     return up > down ? up : down;
 }
 
-/* What part of what is asked for are blocks made to measure; total: bytes of them a look. */
-static double
-note_demand(double *total)
+static void
+note_slices(void)
 {
     uint64_t slices = 0;
 
-    *total = 0;
     for (unsigned k = 0; k < CHUNK_KINDS; k++) {
         uint64_t now = atomic_load_relaxed(&arena_counters.asked_for[k]);
 
@@ -155,28 +183,43 @@ note_demand(double *total)
         owed[k] = owed[k] > CHUNK_SLICES * 4 ? CHUNK_SLICES * 4 : owed[k];
         asked_for[k] = now;
     }
-    rate_slices = follow((uint32_t)min_zu(rate_slices, UINT32_MAX / 2), slices);
+    slices_asked += slices;
+}
+
+/* What is asked for in which form. Between two looks is too short a time to tell. */
+static void
+note_demand(uint64_t now_ns)
+{
+    note_slices();
+    if (now_ns - demand_ns < LEAD_NS) {
+        return;
+    }
+    demand_ns = now_ns;
+    rate_slices = follow(rate_slices, slices_asked);
+    slices_asked = 0;
+    block_bytes = 0;
     for (unsigned pages = 0; pages <= READY_PAGES_MAX; pages++) {
         uint64_t asked = ready_asked(pages);
 
         rates[pages] = follow(rates[pages], asked - asked_blocks[pages]);
         asked_blocks[pages] = asked;
-        *total += (double)rates[pages] * (double)(pages << OS_PAGE_SHIFT);
+        block_bytes += (double)rates[pages] * (double)(pages << OS_PAGE_SHIFT);
     }
-    return *total / (*total + (double)(rate_slices << SLICE_SHIFT) + 1);
+    block_part = block_bytes / (block_bytes + (double)rate_slices * (double)SLICE_BYTES + 1);
 }
 
 /* As many of each size as its part of them is, so that all run out at the same time. */
 static size_t
-make_blocks_ready(uint64_t want, double total)
+make_blocks_ready(uint64_t want)
 {
     size_t done = 0;
 
     for (unsigned pages = 0; pages <= READY_PAGES_MAX; pages++) {
-        uint32_t count = total < 1 ? 0 : (uint32_t)((double)want * rates[pages] / total + 0.5);
+        uint32_t count =
+            block_bytes < 1 ? 0 : (uint32_t)((double)want * rates[pages] / block_bytes + 0.5);
         size_t got = 1;
 
-        while (ready_count(pages) > count + 1) {
+        while (ready_count(pages) > 2 * count + 1) {
             if (ready_drop(pages) == 0) {
                 break;
             }
@@ -204,36 +247,36 @@ observe(uint64_t now_ns)
                      << SLICE_SHIFT);
 }
 
-TIDE_COLD void
+TIDE_COLD uint64_t
 rise_look_locked(void)
 {
     uint64_t now_ns = os_now_ns();
     uint64_t until = CLEAN_UNTIL_LOOK;
-    double block_bytes;
-    double part;
     uint64_t want;
-    uint64_t want_blocks;
+    uint64_t slices_want;
+    size_t made;
 
     observe(now_ns);
-    part = note_demand(&block_bytes);
+    note_demand(now_ns);
     want = rise_advise(&state, &params);
-    want_blocks = (uint64_t)(part * (double)want);
-    if (want > 0 && (want - want_blocks > free_bytes() || want_blocks > 0)) {
+    slices_want = want - (uint64_t)(block_part * (double)want);
+    atomic_store_relaxed(&want_bytes, slices_want); /* what is there is kept in any case */
+    if (want > 0 && (slices_want > free_bytes() || slices_want < want)) {
         counter_add(&rise_counters.advised, 1);
         want = permitted(want, now_ns);
-        want_blocks = (uint64_t)(part * (double)want);
+        note_permission(want > 0);
         if (want == 0) {
             until = CLEAN_UNTIL_RETRY;
         } else {
             counter_add(&rise_counters.tried, 1);
         }
+        slices_want = want - (uint64_t)(block_part * (double)want);
     }
-    if (make_blocks_ready(want_blocks, block_bytes) + make_ready(want - want_blocks) > 0) {
-        counter_add(&rise_counters.applied, 1);
-    }
-    atomic_store_relaxed(&want_bytes, want - want_blocks);
-    arena_set_marks((size_t)((want - want_blocks) / 2) >> SLICE_SHIFT,
+    made = make_blocks_ready(want - slices_want) + make_ready(slices_want);
+    counter_add(&rise_counters.applied, made > 0);
+    arena_set_marks((size_t)(slices_want / 2) >> SLICE_SHIFT,
                     atomic_load_relaxed(&arena_counters.clean_taken) + until);
+    return made > 0 ? LEAD_NS / 4 : 0;
 }
 
 void
@@ -241,4 +284,5 @@ rise_end(void)
 {
     arena_set_marks(0, UINT64_MAX);
     atomic_store_relaxed(&want_bytes, 0);
+    atomic_store_relaxed(&ability, 0);
 }

@@ -19,9 +19,13 @@ struct rise_counters {
 };
 extern struct rise_counters rise_counters;
 
-/* Looks, makes ready what should be, and sets the marks for the next look. lock(pass) held.
- * (slow) */
-void rise_look_locked(void);
+/* Looks, makes ready what should be, and sets the marks for the next look. How long until that one,
+ * while memory grows: to be woken for it costs the waking thread more; 0: when the marks say so.
+ * lock(pass) held. (slow) */
+uint64_t rise_look_locked(void);
+
+/* Was it possible, of late, to make ready what growth needed? */
+bool rise_is_able(void);
 
 /* Free memory that is to keep its pages for it. */
 size_t rise_keeps_bytes(void);

@@ -13,6 +13,7 @@
 #define PATH_BYTES 512u
 #define TEXT_BYTES 4096u
 #define GROUP_DEPTH_MAX 32u
+#define PLENTY_BYTES ((uint64_t)1 << 30)
 
 /* The start of the file, terminated; false: it cannot be read. */
 static bool
@@ -180,7 +181,9 @@ group_left(const struct group_files *files, const char *path, size_t len)
         !parse_number(&at, &usage)) {
         return 0;
     }
-    if (read_group_file(files->root, path, len, "memory.stat", text, sizeof text)) {
+    /* It takes the kernel a millisecond to add that up: only where it matters. */
+    if ((limit < usage || limit - usage < PLENTY_BYTES) &&
+        read_group_file(files->root, path, len, "memory.stat", text, sizeof text)) {
         (void)find_number(text, files->spare, &spare);
     }
     usage -= spare < usage ? spare : usage;

@@ -2,7 +2,7 @@
 /* See rise.h. */
 #include "predict/rise.h"
 
-#define SLOTS_IN_LEAD 2u
+#define SLOTS_IN_LEAD 4u
 
 void
 rise_init(struct rise_state *state)
@@ -75,10 +75,11 @@ rise_growth(const struct rise_state *state)
 {
     uint64_t most = 0;
 
-    /* From the oldest on: i slots before the newest, to SLOTS_IN_LEAD slots later. */
-    for (uint32_t i = state->seen; i-- > SLOTS_IN_LEAD;) {
+    /* From i slots before the newest to a lead later, or as far as is known. */
+    for (uint32_t i = 1; i < state->seen; i++) {
+        uint32_t lead = i < SLOTS_IN_LEAD ? i : SLOTS_IN_LEAD;
         uint64_t from = state->levels[(state->slot + RISE_SLOTS - i) % RISE_SLOTS];
-        uint64_t to = state->levels[(state->slot + RISE_SLOTS - i + SLOTS_IN_LEAD) % RISE_SLOTS];
+        uint64_t to = state->levels[(state->slot + RISE_SLOTS - i + lead) % RISE_SLOTS];
 
         if (to > from && to - from > most) {
             most = to - from;

@@ -35,10 +35,11 @@ test_nothing_before_enough_is_known(void **state)
     assert_int_equal(rise_advise(&rise, &usual), 0);
     rise_observe(&rise, &usual, 1000 * MS, 100 * MIB);
     assert_int_equal(rise_advise(&rise, &usual), 0);
-    rise_observe(&rise, &usual, 1004 * MS, 102 * MIB);
+    rise_observe(&rise, &usual, 1002 * MS, 101 * MIB);
     assert_int_equal(rise_advise(&rise, &usual), 0);
-    rise_observe(&rise, &usual, 1008 * MS, 104 * MIB);
+    rise_observe(&rise, &usual, 1004 * MS, 102 * MIB);
     assert_true(rise_advise(&rise, &usual) > 0);
+    assert_int_equal(rise_growth(&rise), MIB); /* since the end of the first slot */
 }
 
 static void
@@ -74,7 +75,7 @@ test_a_burst_is_remembered_for_the_window(void **state)
     (void)state;
     grow(1000, 1040, 4, level, 0);
     rise_observe(&rise, &usual, 1041 * MS, level + 2 * MIB);
-    for (uint64_t t = 1044; t < 1041 + 200; t += 4) {
+    for (uint64_t t = 1044; t < 1041 + 100; t += 4) {
         rise_observe(&rise, &usual, t * MS, level + 2 * MIB);
         require(rise_growth(&rise) >= 2 * MIB - 1);
     }
