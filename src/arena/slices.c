@@ -24,6 +24,7 @@ enum { ANY = 0, DIRTY = 1 };
 
 #define DONOR_SLICES 32u /* a chunk with so many dirty slices in a row is worth moving */
 
+#define CLEAN_LOOKS 64u  /* chunks of a list */
 #define CLEAN_RUN_MIN 8u /* slices: shorter ones are not worth a call to populate them */
 
 #define FIRST_STEP_CHUNKS 8u /* 16 MiB */
@@ -228,6 +229,9 @@ chunk_give_rest_locked(size_t index, uint64_t mask, uint64_t dirty)
     space.chunks[index].dirty |= dirty;
     counter_add(&arena_counters.free_dirty_slices, bits_count(dirty));
     chunk_refile(index);
+    if (space.chunks[index].free == ALL_SLICES && index < lowest_free) {
+        lowest_free = index;
+    }
 }
 
 bool
@@ -360,8 +364,8 @@ open_chunks_locked(size_t count, enum chunk_kind kind)
     return first;
 }
 
-/* The first of each list is looked at, those with the shortest run first: what lies scattered is of
- * use again. */
+/* Lists with the shortest runs first: what lies scattered is of use again. A list begins with what
+ * was filed last, which is what was populated last: some further ones are looked at. */
 TIDE_COLD size_t
 chunk_find_clean_locked(enum chunk_kind kind)
 {
@@ -369,14 +373,17 @@ chunk_find_clean_locked(enum chunk_kind kind)
     unsigned least = kind == CHUNK_HUGE_PAGES ? CHUNK_SLICES : CLEAN_RUN_MIN;
     uint64_t worth = bl->occupied >> (least - 1) << (least - 1);
 
-    while (worth != 0) {
-        size_t index = bl->head[__builtin_ctzll(worth) + 1] - 1;
-        const chunk_t *chunk = &space.chunks[index];
+    for (; worth != 0; worth &= worth - 1) {
+        uint32_t link = bl->head[__builtin_ctzll(worth) + 1];
 
-        if (longest_run(chunk->free & ~chunk->dirty) >= least) {
-            return index;
+        for (unsigned i = 0; i < CLEAN_LOOKS && link != NO_CHUNK; i++) {
+            const chunk_t *chunk = &space.chunks[link - 1];
+
+            if (longest_run(chunk->free & ~chunk->dirty) >= least) {
+                return link - 1;
+            }
+            link = chunk->next[ANY];
         }
-        worth &= worth - 1;
     }
     if (os_info.overcommit == 2 || os_info.address_limit != SIZE_MAX) {
         return SIZE_MAX; /* what is accessible is charged: no more than is asked for */

@@ -42,6 +42,10 @@
 #define atomic_cas_acq_rel(p, expected, v)                                                         \
     __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)
 
+/* What comes before it is seen by all before what comes after it: for two sides that each write one
+ * word and then look at the other's. */
+#define atomic_fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+
 /* A counter with one writer and any reader: a plain add that no reader sees torn. */
 #define counter_add(p, n) atomic_store_relaxed((p), atomic_load_relaxed(p) + (n))
 

@@ -30,9 +30,9 @@ slices_for(size_t bytes)
 }
 
 static void
-large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t touched)
+large_describe(span_t *span, struct slices slices, size_t bytes, size_t touched, uint64_t remote)
 {
-    span->start = start;
+    span->start = slices.start;
     span->own = &list_end;
     span->left = 0;
     span->block_size = 0;
@@ -44,12 +44,12 @@ large_describe(span_t *span, char *start, size_t bytes, size_t slices, size_t to
     span->bitmap_count = 0;
     span->bytes = bytes;
     span->capacity = 1;
-    span->slice_count = (uint32_t)slices;
+    span->slice_count = slices.count;
     atomic_store_relaxed(&span->touched_slices, (uint32_t)touched);
     span->flags = 0;
     span->next = span->previous = NULL;
-    atomic_store_relaxed(&span->remote, 0);
-    space_map_span(span, start, slices);
+    atomic_store_relaxed(&span->remote, remote);
+    space_map_span(span, slices.start, slices.count);
 }
 
 /* size <= max <= HEAP_LARGE_KEPT_MAX, or NULL. */
@@ -155,7 +155,7 @@ TIDE_COLD span_t *
 large_make_ready(size_t bytes)
 {
     size_t count = slices_for(bytes);
-    span_t *span = span_record_alloc();
+    span_t *span = os_has(OS_FEATURE_POPULATE_WRITE) ? span_record_alloc() : NULL;
     char *start = span == NULL ? NULL : slices_alloc_bare((unsigned)count);
 
     if (start == NULL) {
@@ -164,7 +164,8 @@ large_make_ready(size_t bytes)
         }
         return NULL;
     }
-    large_describe(span, start, bytes, count, count);
+    large_describe(span, (struct slices){.start = start, .count = (uint32_t)count}, bytes, count,
+                   LARGE_FREED); /* until it is taken */
     if (!arena_populate_used(start, bytes)) {
         large_release(span);
         return NULL;
@@ -232,7 +233,7 @@ large_make(size_t size, size_t align, bool *zero)
         errno = ENOMEM;
         return NULL;
     }
-    large_describe(span, slices.start, bytes, count, count);
+    large_describe(span, slices, bytes, count, 0);
     heap_count(large_allocs, 1);
     if (zero != NULL) {
         *zero = slices.clean == slices.count;
@@ -395,7 +396,7 @@ large_move(span_t *span, size_t bytes)
         heap_count(realloc_copied, 1);
     }
     room = room_of(span);
-    large_describe(span, to.start, bytes, to.count, need);
+    large_describe(span, to, bytes, need, 0);
     atomic_store_relaxed(&span->remote, live);
     if (unlikely(live == LARGE_SAMPLED)) {
         sample_large_moved(old, span, bytes);

@@ -83,7 +83,6 @@ ready_make(unsigned pages)
     if (span == NULL) {
         return 0;
     }
-    atomic_store_relaxed(&span->remote, LARGE_FREED);
     lock_acquire(&ready_lock);
     span->next = list->first;
     list->first = span;
@@ -103,6 +102,30 @@ ready_drop(unsigned pages)
     }
     large_drop_ready(span);
     return (size_t)pages << OS_PAGE_SHIFT;
+}
+
+TIDE_COLD size_t
+ready_drop_all(void)
+{
+    size_t done = 0;
+
+    for (unsigned pages = 0; pages <= READY_PAGES_MAX; pages++) {
+        for (size_t got = 1; got != 0; done += got) {
+            got = ready_drop(pages);
+        }
+    }
+    return done;
+}
+
+TIDE_COLD size_t
+ready_bytes(void)
+{
+    size_t bytes = 0;
+
+    for (unsigned pages = 0; pages <= READY_PAGES_MAX; pages++) {
+        bytes += (size_t)ready_count(pages) * pages << OS_PAGE_SHIFT;
+    }
+    return bytes;
 }
 
 TIDE_COLD void

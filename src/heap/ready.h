@@ -29,6 +29,11 @@ size_t ready_make(unsigned pages);
 /* Gives one back to the arena; its bytes, 0: there is none. */
 size_t ready_drop(unsigned pages);
 
+/* Gives all back; bytes. */
+size_t ready_drop_all(void);
+/* Of all blocks in the lists. */
+size_t ready_bytes(void);
+
 void ready_lock_acquire(void);
 void ready_lock_release(bool in_child);
 

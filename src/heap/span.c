@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "heap/heap.h"
+#include "heap/ready.h"
 #include "os/os.h"
 
 #define EXTEND_BYTES ((size_t)4096)
@@ -183,6 +184,7 @@ span_slices_alloc(size_t count, size_t align, enum slices_want want)
 
     if (unlikely(slices.start == NULL)) {
         heap_let_go_spares(0);
+        (void)ready_drop_all();
         slices = slices_alloc(count, align, want);
     }
     if (unlikely(arena_runs_low())) {

@@ -180,7 +180,7 @@ pass_locked(void)
         advice = peak_advise(&peak, &params, &record);
         done += release_free(&advice, &record, tick);
     }
-    if (work != seen_work || done > 0 || waits) {
+    if (work != seen_work || done > 0 || waits || rise_holds()) {
         seen_work = work;
         return true;
     }
@@ -229,12 +229,13 @@ look_at_rise(void)
     return nap_ns;
 }
 
-/* Until something runs low; true: something does. The exchange orders the word before the look at
- * the marks: who runs low after it sees the word. */
+/* Until something runs low; true: something does. The word comes before the look at the marks: who
+ * runs low after it sees the word. */
 static bool
 wait_for_low(uint64_t timeout_ns)
 {
     (void)atomic_exchange_acq_rel(&look_word, 1);
+    atomic_fence_seq_cst(); /* pairs with heap_poke_rise */
     if (!arena_runs_low()) {
         os_futex_wait(&look_word, 1, timeout_ns);
     }
@@ -258,7 +259,7 @@ sleep_interval(void)
         } else {
             look = wait_for_low(end_ns - now_ns);
         }
-        nap_ns = look ? look_at_rise() : 0;
+        nap_ns = look && keeper_config.predict ? look_at_rise() : 0;
         now_ns = os_now_ns();
     }
 }
@@ -269,9 +270,12 @@ keeper_thread_main(void *arg)
     uint32_t quiet = 0;
 
     os_name_thread("tide-keeper");
-    if (page_is_wanted() && memfile_own_table()) {
+    if ((page_is_wanted() || keeper_config.predict) && memfile_own_table()) {
         profile_without_files();
-        page_begin();
+        rise_begin(); /* it opens files, all the time: not among the program's */
+        if (page_is_wanted()) {
+            page_begin();
+        }
     }
     atomic_store_release(&thread_state, THREAD_RUNNING);
     while (atomic_exchange_acquire(&stop_asked, 0) == 0) {
@@ -291,7 +295,10 @@ keeper_thread_main(void *arg)
         }
     }
     page_end();
+    lock_acquire(&pass_lock);
+    rise_drop_locked();
     rise_end();
+    lock_release(&pass_lock);
     atomic_store_release(&thread_state, THREAD_NONE);
     return arg;
 }
@@ -383,6 +390,7 @@ heap_poke_keeper(void)
 void
 heap_poke_rise(void)
 {
+    atomic_fence_seq_cst(); /* pairs with wait_for_low */
     if (atomic_load_relaxed(&look_word) != 0 && atomic_exchange_acq_rel(&look_word, 0) != 0) {
         os_futex_wake(&look_word, 1);
     }
@@ -448,8 +456,9 @@ keeper_trim(void)
     heap_dissolve_orphans(tick + 1);
     (void)transfer_send_home(tick + 1);
     (void)heap_let_go_spares(0);
+    rise_drop_locked();
     (void)heap_purge_holes(tick + 1, SIZE_MAX);
-    (void)arena_purge_free(SIZE_MAX, tick + 1);
+    rise_purged_locked(arena_purge_free(SIZE_MAX, tick + 1));
     lock_release(&pass_lock);
     return (size_t)(bytes_given_back() - before);
 }

@@ -22,16 +22,25 @@
 #define ABLE_MOST 16u
 #define FORK_MEMORY_NS ((uint64_t)1000000000)
 #define FORKS_MAX 4u /* within that time: no pages for any of them */
+#define FRUITLESS_MAX 5u
 
 struct rise_counters rise_counters;
 
 static const struct rise_params params = {.lead_ns = LEAD_NS, .least_bytes = LEAST_BYTES};
 static struct rise_state state; /* lock(pass), as the next */
-static bool is_begun;
-static uint32_t ability;     /* atomic(relaxed): 0 to ABLE_MOST; of late, it was permitted */
-static uint64_t want_bytes;  /* atomic(relaxed) */
+static bool is_begun;           /* the thread has a table of files of its own */
+static uint64_t want_bytes;     /* atomic(relaxed): free memory that is to keep its pages */
+static uint32_t is_able;        /* atomic(relaxed): see rise_is_able */
+static uint32_t ability;        /* 0 to ABLE_MOST */
+static uint32_t fruitless;      /* looks in a row that made nothing of what was missing */
+
+/* What was made, and what became of it. */
 static uint64_t clean_taken; /* slices, by the last look */
-static size_t ready_bytes;   /* populated, and as far as is known still free */
+static size_t ready_free;    /* bytes of slices populated, and as far as is known still free */
+static uint64_t blocks_made; /* bytes, as the next: of blocks made to measure */
+static uint64_t blocks_gone; /* that were used, or given up */
+
+/* What is asked for. */
 static uint64_t asked_for[CHUNK_KINDS];
 static int64_t owed[CHUNK_KINDS]; /* slices asked for and not yet replaced by ready ones */
 static uint64_t asked_blocks[READY_PAGES_MAX + 1];
@@ -41,10 +50,20 @@ static uint64_t slices_asked;               /* since the rates were brought up t
 static uint64_t demand_ns;                  /* when they were */
 static double block_bytes;                  /* rates, in bytes of blocks made to measure */
 static double block_part;                   /* what part of the demand these are */
+
+/* What the machine has. */
 static uint64_t headroom_bytes;
-static uint64_t headroom_ns;
+static unsigned cpus;
+static uint64_t asked_ns;  /* when that was asked */
 static uint32_t forks;     /* atomic(relaxed): of late */
 static uint64_t forgot_ns; /* when they were last halved */
+
+void
+rise_begin(void)
+{
+    rise_init(&state);
+    is_begun = true;
+}
 
 void
 rise_note_fork(void)
@@ -60,105 +79,135 @@ rise_keeps_bytes(void)
     return want == 0 ? 0 : want + CHUNK_BYTES; /* which one step may be too much */
 }
 
+bool
+rise_holds(void)
+{
+    return rise_keeps_bytes() > 0 || atomic_load_relaxed(&ready_slices) > 0;
+}
+
+bool
+rise_is_able(void)
+{
+    return atomic_load_relaxed(&is_able) != 0;
+}
+
 static size_t
 free_bytes(void)
 {
     return atomic_load_relaxed(&arena_counters.free_dirty_slices) << SLICE_SHIFT;
 }
 
-/* What was ready and is not free any more was used; what was taken without pages would have been.
- */
+/* ---- the score ------------------------------------------------------------------------------- */
+
 static void
-count_used(void)
+count_used(size_t bytes)
+{
+    counter_add(&rise_counters.used_bytes, bytes);
+    rise_score(&state, bytes, 0);
+}
+
+static void
+count_regretted(size_t bytes)
+{
+    counter_add(&rise_counters.regretted_bytes, bytes);
+    rise_score(&state, 0, bytes);
+}
+
+/* What was ready and is free no more was used; what was taken without pages would have been, as far
+ * as that much could have been ready. */
+static void
+score(void)
 {
     uint64_t clean = atomic_load_relaxed(&arena_counters.clean_taken);
-    size_t left = min_zu(ready_bytes, free_bytes());
+    size_t left = min_zu(ready_free, free_bytes());
+    uint64_t blocks = blocks_made - blocks_gone - ready_bytes();
 
-    rise_score(&state, (clean - clean_taken) << SLICE_SHIFT, 0);
+    rise_score(&state, min_zu((clean - clean_taken) << SLICE_SHIFT, rise_bound(&state, &params)),
+               0);
     clean_taken = clean;
-
-    if (left < ready_bytes) {
-        counter_add(&rise_counters.used_bytes, ready_bytes - left);
-        rise_score(&state, ready_bytes - left, 0);
-        ready_bytes = left;
-    }
+    count_used(ready_free - left + blocks);
+    ready_free = left;
+    blocks_gone += blocks;
 }
 
 void
 rise_purged_locked(size_t bytes)
 {
-    size_t wasted = min_zu(ready_bytes, bytes);
+    size_t wasted = min_zu(ready_free, bytes);
 
     if (wasted > 0) {
-        counter_add(&rise_counters.regretted_bytes, wasted);
-        rise_score(&state, 0, wasted);
-        ready_bytes -= wasted;
+        ready_free -= wasted;
+        count_regretted(wasted);
     }
+}
+
+static void
+give_up_blocks(unsigned pages, uint32_t keep)
+{
+    while (ready_count(pages) > keep) {
+        size_t bytes = ready_drop(pages);
+
+        if (bytes == 0) {
+            break;
+        }
+        blocks_gone += bytes;
+        count_regretted(bytes);
+    }
+}
+
+void
+rise_drop_locked(void)
+{
+    for (unsigned pages = 0; pages <= READY_PAGES_MAX; pages++) {
+        give_up_blocks(pages, 0);
+    }
+}
+
+/* ---- the machine ----------------------------------------------------------------------------- */
+
+static uint32_t
+forks_of_late(uint64_t now_ns)
+{
+    uint32_t forked = atomic_load_relaxed(&forks);
+    uint64_t periods = (now_ns - forgot_ns) / FORK_MEMORY_NS;
+
+    if (periods > 0) {
+        forked = periods < 32 ? forked >> periods : 0;
+        atomic_store_relaxed(&forks, forked);
+        forgot_ns = now_ns;
+    }
+    return forked;
 }
 
 /* What the machine's state leaves of it; 0: nothing now. */
 static uint64_t
 permitted(uint64_t want, uint64_t now_ns)
 {
-    uint32_t forked = atomic_load_relaxed(&forks);
+    uint32_t forked = forks_of_late(now_ns);
 
-    if (now_ns - forgot_ns >= FORK_MEMORY_NS) {
-        atomic_store_relaxed(&forks, forked / 2);
-        forgot_ns = now_ns;
-    }
-    if (forked >= FORKS_MAX || os_idle_cpus() == 0) {
+    if (forked >= FORKS_MAX || os_is_filtered()) {
         return 0;
     }
-    if (now_ns - headroom_ns >= HEADROOM_NS) {
+    if (now_ns - asked_ns >= HEADROOM_NS) {
         headroom_bytes = os_headroom_bytes();
-        headroom_ns = now_ns;
+        cpus = os_usable_cpus();
+        asked_ns = now_ns;
+    }
+    if (os_idle_cpus(cpus) == 0) {
+        return 0;
     }
     return min_zu(want >> forked, headroom_bytes / HEADROOM_SHARE);
 }
 
 /* Some refusals weigh more than as many permissions: to be wrong about it costs page faults. */
 static void
-note_permission(bool permitted)
+note_result(bool made)
 {
-    uint32_t now = atomic_load_relaxed(&ability);
-
-    now = permitted ? now + (now < ABLE_MOST) : now - (now < 4 ? now : 4);
-    atomic_store_relaxed(&ability, now);
+    ability = made ? ability + (ability < ABLE_MOST) : ability - (ability < 4 ? ability : 4);
+    fruitless = made ? 0 : fruitless + (fruitless < FRUITLESS_MAX);
 }
 
-bool
-rise_is_able(void)
-{
-    return atomic_load_relaxed(&ability) >= ABLE_FROM;
-}
-
-/* The kind that is asked for and has not been made ready. */
-static enum chunk_kind
-kind_to_populate(void)
-{
-    return owed[CHUNK_HUGE_PAGES] > owed[CHUNK_SMALL_PAGES] ? CHUNK_HUGE_PAGES : CHUNK_SMALL_PAGES;
-}
-
-static size_t
-make_ready(uint64_t want)
-{
-    size_t done = 0;
-
-    while (done < LOOK_BYTES_MAX && free_bytes() < want) {
-        enum chunk_kind kind = kind_to_populate();
-        size_t missing = max_zu(want - free_bytes(), STEP_LEAST_BYTES);
-        size_t got = arena_populate(min_zu(missing, STEP_BYTES), kind);
-
-        if (got == 0) {
-            break;
-        }
-        owed[kind] -= (int64_t)(got >> SLICE_SHIFT);
-        owed[kind] = owed[kind] < -CHUNK_SLICES ? -CHUNK_SLICES : owed[kind];
-        ready_bytes += got;
-        done += got;
-    }
-    return done;
-}
+/* ---- the demand ------------------------------------------------------------------------------ */
 
 /* Follows up at once and down by a quarter a lead. */
 static uint32_t
@@ -173,78 +222,171 @@ follow(uint32_t rate, uint64_t now)
 static void
 note_slices(void)
 {
-    uint64_t slices = 0;
-
     for (unsigned k = 0; k < CHUNK_KINDS; k++) {
         uint64_t now = atomic_load_relaxed(&arena_counters.asked_for[k]);
 
-        slices += now - asked_for[k];
+        slices_asked += now - asked_for[k];
         owed[k] += (int64_t)(now - asked_for[k]);
         owed[k] = owed[k] > CHUNK_SLICES * 4 ? CHUNK_SLICES * 4 : owed[k];
         asked_for[k] = now;
     }
-    slices_asked += slices;
 }
 
-/* What is asked for in which form. Between two looks is too short a time to tell. */
+/* What is asked for in which form. Between two looks is too short a time to tell, and over a long
+ * one it says nothing of a lead. */
 static void
 note_demand(uint64_t now_ns)
 {
+    uint64_t elapsed_ns = now_ns - demand_ns;
+    bool is_recent = elapsed_ns < 8 * LEAD_NS;
+
     note_slices();
-    if (now_ns - demand_ns < LEAD_NS) {
+    if (elapsed_ns < LEAD_NS) {
         return;
     }
     demand_ns = now_ns;
-    rate_slices = follow(rate_slices, slices_asked);
+    rate_slices = follow(rate_slices, is_recent ? slices_asked : 0);
     slices_asked = 0;
     block_bytes = 0;
     for (unsigned pages = 0; pages <= READY_PAGES_MAX; pages++) {
         uint64_t asked = ready_asked(pages);
 
-        rates[pages] = follow(rates[pages], asked - asked_blocks[pages]);
+        rates[pages] = follow(rates[pages], is_recent ? asked - asked_blocks[pages] : 0);
         asked_blocks[pages] = asked;
         block_bytes += (double)rates[pages] * (double)(pages << OS_PAGE_SHIFT);
     }
     block_part = block_bytes / (block_bytes + (double)rate_slices * (double)SLICE_BYTES + 1);
 }
 
-/* As many of each size as its part of them is, so that all run out at the same time. */
+/* ---- making ready ---------------------------------------------------------------------------- */
+
+/* The kind that is asked for and has not been made ready. */
+static enum chunk_kind
+kind_to_populate(void)
+{
+    return owed[CHUNK_HUGE_PAGES] > owed[CHUNK_SMALL_PAGES] ? CHUNK_HUGE_PAGES : CHUNK_SMALL_PAGES;
+}
+
 static size_t
-make_blocks_ready(uint64_t want)
+make_slices_ready(uint64_t want, size_t most)
+{
+    size_t done = 0;
+
+    while (done < most && free_bytes() < want) {
+        enum chunk_kind kind = kind_to_populate();
+        size_t missing = max_zu(want - free_bytes(), STEP_LEAST_BYTES);
+        size_t got = arena_populate(min_zu(missing, STEP_BYTES), kind);
+
+        if (got == 0) {
+            break;
+        }
+        owed[kind] -= (int64_t)(got >> SLICE_SHIFT);
+        owed[kind] = owed[kind] < -CHUNK_SLICES ? -CHUNK_SLICES : owed[kind];
+        ready_free += got;
+        done += got;
+    }
+    return done;
+}
+
+/* Of so many bytes: as many of each size as its part of them is, so that all run out at the same
+ * time. */
+static uint32_t
+blocks_wanted(uint64_t want, unsigned pages)
+{
+    return block_bytes < 1 ? 0 : (uint32_t)((double)want * rates[pages] / block_bytes + 0.5);
+}
+
+static bool
+blocks_are_missing(uint64_t want)
+{
+    for (unsigned pages = 0; pages <= READY_PAGES_MAX; pages++) {
+        if (ready_count(pages) < blocks_wanted(want, pages)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t
+make_blocks_ready(uint64_t want, size_t most)
 {
     size_t done = 0;
 
     for (unsigned pages = 0; pages <= READY_PAGES_MAX; pages++) {
-        uint32_t count =
-            block_bytes < 1 ? 0 : (uint32_t)((double)want * rates[pages] / block_bytes + 0.5);
+        uint32_t count = blocks_wanted(want, pages);
         size_t got = 1;
 
-        while (ready_count(pages) > 2 * count + 1) {
-            if (ready_drop(pages) == 0) {
-                break;
-            }
-        }
-        while (ready_count(pages) < count && done < LOOK_BYTES_MAX && got != 0) {
+        while (ready_count(pages) < count && done < most && got != 0) {
             got = ready_make(pages);
             done += got;
         }
-        ready_set_low(pages, count / 2);
     }
+    blocks_made += done;
+    return done;
+}
+
+/* And gives up what is far more than wanted. */
+static void
+set_block_marks(uint64_t want, bool listen)
+{
+    for (unsigned pages = 0; pages <= READY_PAGES_MAX; pages++) {
+        uint32_t count = blocks_wanted(want, pages);
+
+        give_up_blocks(pages, want == 0 ? 0 : 2 * count + 2);
+        ready_set_low(pages, listen ? count / 2 : 0);
+    }
+}
+
+/* ---- a look ---------------------------------------------------------------------------------- */
+
+struct wanted {
+    uint64_t slices; /* bytes, as the next */
+    uint64_t blocks; /* made to measure */
+};
+
+/* Freed memory that has its pages serves as well as what would be made. */
+static struct wanted
+split(uint64_t want)
+{
+    struct wanted wanted = {.blocks = (uint64_t)(block_part * (double)want)};
+    uint64_t have = free_bytes();
+    uint64_t spare;
+
+    wanted.slices = want - wanted.blocks;
+    spare = have > wanted.slices ? have - wanted.slices : 0;
+    spare = spare > CHUNK_BYTES ? spare - CHUNK_BYTES : 0; /* a step may be too much */
+    wanted.blocks -= min_zu(wanted.blocks, spare);
+    return wanted;
+}
+
+static size_t
+make(uint64_t want, uint64_t now_ns)
+{
+    uint64_t granted = permitted(want, now_ns);
+    struct wanted wanted = split(granted);
+    size_t done = 0;
+
+    counter_add(&rise_counters.advised, 1);
+    if (granted > 0) {
+        counter_add(&rise_counters.tried, 1);
+        done = make_blocks_ready(wanted.blocks, LOOK_BYTES_MAX / 2);
+        done += make_slices_ready(wanted.slices, LOOK_BYTES_MAX - done);
+        counter_add(&rise_counters.applied, done > 0);
+    }
+    note_result(done > 0);
     return done;
 }
 
 static void
 observe(uint64_t now_ns)
 {
-    if (!is_begun) {
-        rise_init(&state);
-        is_begun = true;
-    }
-    count_used();
-    rise_observe(&state, &params, now_ns,
-                 (uint64_t)(atomic_load_relaxed(&arena_counters.used_slices) -
-                            atomic_load_relaxed(&ready_slices))
-                     << SLICE_SHIFT);
+    size_t others = atomic_load_relaxed(&ready_slices) + /* not the program's, or not yet */
+                    atomic_load_relaxed(&arena_counters.room_slices);
+    size_t used = atomic_load_relaxed(&arena_counters.used_slices);
+
+    score();
+    rise_observe(&state, &params, now_ns, (uint64_t)(used - min_zu(used, others)) << SLICE_SHIFT);
+    note_demand(now_ns);
 }
 
 TIDE_COLD uint64_t
@@ -252,30 +394,30 @@ rise_look_locked(void)
 {
     uint64_t now_ns = os_now_ns();
     uint64_t until = CLEAN_UNTIL_LOOK;
+    struct wanted wanted;
     uint64_t want;
-    uint64_t slices_want;
-    size_t made;
+    size_t low;
+    size_t made = 0;
 
-    observe(now_ns);
-    note_demand(now_ns);
-    want = rise_advise(&state, &params);
-    slices_want = want - (uint64_t)(block_part * (double)want);
-    atomic_store_relaxed(&want_bytes, slices_want); /* what is there is kept in any case */
-    if (want > 0 && (slices_want > free_bytes() || slices_want < want)) {
-        counter_add(&rise_counters.advised, 1);
-        want = permitted(want, now_ns);
-        note_permission(want > 0);
-        if (want == 0) {
-            until = CLEAN_UNTIL_RETRY;
-        } else {
-            counter_add(&rise_counters.tried, 1);
-        }
-        slices_want = want - (uint64_t)(block_part * (double)want);
+    if (!is_begun || !os_has(OS_FEATURE_POPULATE_WRITE)) {
+        rise_end();
+        return 0;
     }
-    made = make_blocks_ready(want - slices_want) + make_ready(slices_want);
-    counter_add(&rise_counters.applied, made > 0);
-    arena_set_marks((size_t)(slices_want / 2) >> SLICE_SHIFT,
-                    atomic_load_relaxed(&arena_counters.clean_taken) + until);
+    observe(now_ns);
+    want = rise_advise(&state, &params);
+    wanted = split(want);
+    atomic_store_relaxed(&want_bytes, wanted.slices); /* what is there is kept in any case */
+    low = (size_t)(wanted.slices / 2) >> SLICE_SHIFT;
+    if (wanted.slices > free_bytes() || blocks_are_missing(wanted.blocks)) {
+        made = make(want, now_ns);
+        if (made == 0) { /* who runs low need not say so */
+            low = 0;
+            until = CLEAN_UNTIL_RETRY << fruitless;
+        }
+    }
+    set_block_marks((uint64_t)(block_part * (double)want), until == CLEAN_UNTIL_LOOK);
+    atomic_store_relaxed(&is_able, ability >= ABLE_FROM && state.credit >= 0);
+    arena_set_marks(low, atomic_load_relaxed(&arena_counters.clean_taken) + until);
     return made > 0 ? LEAD_NS / 4 : 0;
 }
 
@@ -284,5 +426,6 @@ rise_end(void)
 {
     arena_set_marks(0, UINT64_MAX);
     atomic_store_relaxed(&want_bytes, 0);
-    atomic_store_relaxed(&ability, 0);
+    atomic_store_relaxed(&is_able, 0);
+    ability = 0;
 }

@@ -24,7 +24,10 @@ extern struct rise_counters rise_counters;
  * lock(pass) held. (slow) */
 uint64_t rise_look_locked(void);
 
-/* Was it possible, of late, to make ready what growth needed? */
+/* Once, by the thread, which has a table of files of its own: without, there are no looks. */
+void rise_begin(void);
+
+/* Was what growth needed made ready, of late, and mostly used? */
 bool rise_is_able(void);
 
 /* Free memory that is to keep its pages for it. */
@@ -33,7 +36,12 @@ size_t rise_keeps_bytes(void);
 /* So many bytes of free memory were given back. lock(pass) held. */
 void rise_purged_locked(size_t bytes);
 
-/* No more looks: the thread ends. */
+/* Is anything kept for growth that may not come? */
+bool rise_holds(void);
+/* Gives up the blocks made to measure. lock(pass) held. */
+void rise_drop_locked(void);
+
+/* No more looks: the thread ends, or it was another process's. */
 void rise_end(void);
 
 /* A fork is about to happen: pages made ready would be copied, or shared, for nothing. */

@@ -190,6 +190,26 @@ group_left(const struct group_files *files, const char *path, size_t len)
     return limit > usage ? limit - usage : 0;
 }
 
+/* Without the slashes at its end. */
+static size_t
+without_slashes(const char *path, size_t len)
+{
+    while (len > 0 && path[len - 1] == '/') {
+        len--;
+    }
+    return len;
+}
+
+/* Of the group above, with a slash. */
+static size_t
+parent_length(const char *path, size_t len)
+{
+    while (len > 0 && path[len - 1] != '/') {
+        len--;
+    }
+    return len;
+}
+
 /* The least of what the group and those above it have left. */
 static uint64_t
 groups_left(const struct group_files *files, const char *path, size_t len)
@@ -197,16 +217,12 @@ groups_left(const struct group_files *files, const char *path, size_t len)
     uint64_t left = UINT64_MAX;
 
     for (unsigned depth = 0; depth < GROUP_DEPTH_MAX; depth++) {
-        while (len > 0 && path[len - 1] == '/') {
-            len--;
-        }
+        len = without_slashes(path, len);
         left = min_zu(left, group_left(files, path, len));
         if (len == 0) {
             break;
         }
-        while (len > 0 && path[len - 1] != '/') {
-            len--;
-        }
+        len = parent_length(path, len);
     }
     return left;
 }
@@ -277,84 +293,102 @@ machine_parse_cpu_list(const char *text)
     return count <= UINT32_MAX ? (unsigned)count : 0;
 }
 
-/* Whole CPUs that the group's quota pays for. */
+/* "QUOTA PERIOD", or "max PERIOD": whole CPUs that it pays for, UINT32_MAX: any number. */
+TIDE_COLD unsigned
+machine_parse_cpu_max(const char *text)
+{
+    uint64_t quota;
+    uint64_t period;
+
+    if (!parse_number(&text, &quota) || *text++ != ' ' || !parse_number(&text, &period) ||
+        period == 0) {
+        return UINT32_MAX;
+    }
+    return (unsigned)min_zu(quota / period, UINT32_MAX);
+}
+
+/* Of the usual period; "-1" is any number. */
+static unsigned
+parse_quota_us(const char *text)
+{
+    uint64_t quota;
+
+    return parse_number(&text, &quota) ? (unsigned)min_zu(quota / 100000, UINT32_MAX) : UINT32_MAX;
+}
+
+/* The least of the quotas of the group and those above it. */
+static unsigned
+quota_of(const char *root, const char *path, size_t len, const char *name,
+         unsigned (*parse)(const char *text))
+{
+    unsigned least = UINT32_MAX;
+    char text[64];
+
+    for (unsigned depth = 0; depth < GROUP_DEPTH_MAX; depth++) {
+        len = without_slashes(path, len);
+        if (read_group_file(root, path, len, name, text, sizeof text)) {
+            least = (unsigned)min_zu(least, parse(text));
+        }
+        if (len == 0) {
+            break;
+        }
+        len = parent_length(path, len);
+    }
+    return least;
+}
+
 static unsigned
 quota_cpus(void)
 {
     char groups[TEXT_BYTES];
-    char text[64];
-    const char *at = text;
+    unsigned whole = UINT32_MAX;
     const char *path;
-    uint64_t quota;
-    uint64_t period;
     size_t len;
 
     if (!read_text("/proc/self/cgroup", groups, sizeof groups)) {
-        return UINT32_MAX;
+        return whole;
     }
     len = machine_parse_group(groups, NULL, &path);
-    if (len > 0 && read_group_file("/sys/fs/cgroup", path, len, "cpu.max", text, sizeof text) &&
-        parse_number(&at, &quota) && *at++ == ' ' && parse_number(&at, &period) && period > 0) {
-        return (unsigned)min_zu(quota / period, UINT32_MAX);
+    if (len > 0) {
+        whole = quota_of("/sys/fs/cgroup", path, len, "cpu.max", machine_parse_cpu_max);
     }
     len = machine_parse_group(groups, "cpu", &path);
-    at = text;
-    if (len > 0 &&
-        read_group_file("/sys/fs/cgroup/cpu", path, len, "cpu.cfs_quota_us", text, sizeof text) &&
-        parse_number(&at, &quota)) {                         /* "-1" is none */
-        return (unsigned)min_zu(quota / 100000, UINT32_MAX); /* the usual period */
+    if (len > 0) {
+        whole = (unsigned)min_zu(
+            whole, quota_of("/sys/fs/cgroup/cpu", path, len, "cpu.cfs_quota_us", parse_quota_us));
     }
-    return UINT32_MAX;
-}
-
-static unsigned
-allowed_cpus(void)
-{
-    cpu_set_t set;
-    int saved_errno = errno;
-    /* More CPUs than the set has room for: certainly more than one. */
-    unsigned count = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 2;
-
-    errno = saved_errno;
-    return count;
-}
-
-/* Whole CPUs the process may use at the same time, as it was when first asked; 0: not known. */
-static unsigned
-usable_cpus(void)
-{
-    static uint32_t whole; /* atomic(relaxed): 1 more; 0: not asked for yet */
-    uint32_t known = atomic_load_relaxed(&whole);
-
-    if (known == 0) {
-        known = 1 + (uint32_t)min_zu(allowed_cpus(), quota_cpus());
-        atomic_store_relaxed(&whole, known);
-    }
-    return known - 1;
-}
-
-static unsigned
-online_cpus(void)
-{
-    static uint32_t online; /* atomic(relaxed): likewise */
-    char text[256];
-
-    if (atomic_load_relaxed(&online) == 0 &&
-        read_text("/sys/devices/system/cpu/online", text, sizeof text)) {
-        atomic_store_relaxed(&online, machine_parse_cpu_list(text));
-    }
-    return atomic_load_relaxed(&online);
+    return whole;
 }
 
 TIDE_COLD unsigned
-os_idle_cpus(void)
+os_usable_cpus(void)
+{
+    char text[256];
+    cpu_set_t set;
+    int saved_errno = errno;
+    unsigned cpus = 0;
+
+    if (read_text("/sys/devices/system/cpu/online", text, sizeof text)) {
+        cpus = machine_parse_cpu_list(text);
+    }
+    /* Of the first thread: the caller's own mask may be one worker's. More CPUs than the set has
+     * room for are certainly some. */
+    if (sched_getaffinity(os_pid(), sizeof set, &set) == 0) {
+        cpus = (unsigned)min_zu(cpus, (size_t)CPU_COUNT(&set));
+    }
+    errno = saved_errno;
+    return (unsigned)min_zu(cpus, quota_cpus());
+}
+
+TIDE_COLD unsigned
+os_idle_cpus(unsigned usable)
 {
     char text[128];
     unsigned busy;
 
-    if (usable_cpus() < 2 || !read_text("/proc/loadavg", text, sizeof text)) {
+    if (usable < 2 || !read_text("/proc/loadavg", text, sizeof text)) {
         return 0;
     }
     busy = machine_parse_running(text); /* the caller is one of them */
-    return busy > 0 && online_cpus() >= busy ? online_cpus() + 1 - busy : 0;
+    return busy > 0 && usable >= busy ? usable + 1 - busy : 0;
 }

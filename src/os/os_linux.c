@@ -296,7 +296,7 @@ os_populate(void *address, size_t size)
         return ENOSYS;
     }
     error = advise(address, size, MADV_POPULATE_WRITE, "populate");
-    if (error == EINVAL || error == EPERM) {
+    if (error == EINVAL || error == EPERM || error == ENOSYS || error == EACCES) {
         drop_feature(OS_FEATURE_POPULATE_WRITE);
     }
     return error;

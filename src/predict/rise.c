@@ -89,15 +89,21 @@ rise_growth(const struct rise_state *state)
 }
 
 uint64_t
+rise_bound(const struct rise_state *state, const struct rise_params *params)
+{
+    uint64_t share = state->level / RISE_SHARE;
+
+    return share > params->least_bytes ? share : params->least_bytes;
+}
+
+uint64_t
 rise_advise(const struct rise_state *state, const struct rise_params *params)
 {
-    uint64_t bound = state->level / RISE_SHARE;
-    uint64_t want;
+    uint64_t want = 2 * rise_growth(state);
+    uint64_t bound = rise_bound(state, params);
 
     if (state->seen < RISE_MIN_SLOTS || state->credit < 0) {
         return 0;
     }
-    bound = bound > params->least_bytes ? bound : params->least_bytes;
-    want = 2 * rise_growth(state);
     return want < bound ? want : bound;
 }

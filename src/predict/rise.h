@@ -50,6 +50,8 @@ void rise_observe(struct rise_state *state, const struct rise_params *params, ui
 void rise_score(struct rise_state *state, uint64_t used_bytes, uint64_t wasted_bytes);
 /* The most it grew by within a lead, of what is remembered. */
 uint64_t rise_growth(const struct rise_state *state);
+/* The most that may be ready. */
+uint64_t rise_bound(const struct rise_state *state, const struct rise_params *params);
 /* Bytes that should be ready. */
 uint64_t rise_advise(const struct rise_state *state, const struct rise_params *params);
 

@@ -36,6 +36,7 @@
 #endif
 #define UNW_CACHE_NONE 0
 #define FRAMES_UNTIL_CACHED 1024u
+#define CALLER_SEARCH_BYTES 1024u /* of the stack: our own frames and the first word above */
 
 /* A static program has libgcc's unwinder if something else in it needs it: C++ does, and glibc's
  * threads. Only there: in another one it would be whoever's came first. */
@@ -50,6 +51,7 @@ extern uintptr_t weak_get_ip(struct unwind_context *context) __asm__("_Unwind_Ge
 extern void *weak_stack_end __asm__("__libc_stack_end") __attribute__((weak));
 extern void *weak_dlopen(const char *name, int mode) __asm__("dlopen") __attribute__((weak));
 extern void *weak_dlsym(void *handle, const char *name) __asm__("dlsym") __attribute__((weak));
+extern int weak_dladdr(const void *address, Dl_info *info) __asm__("dladdr") __attribute__((weak));
 
 typedef int unw_backtrace_fn(void **addresses, int max);
 typedef void unw_flush_fn(void *space, uintptr_t low, uintptr_t high);
@@ -62,6 +64,8 @@ static unw_flush_fn *unw_flush; /* const after unw_backtrace, as the next */
 static void *unw_space;
 static gcc_backtrace_fn *gcc_backtrace;
 static gcc_get_ip_fn *gcc_get_ip;
+static uintptr_t gcc_start; /* its code; as the next, const after gcc_backtrace */
+static uintptr_t gcc_end;
 static TIDE_TLS uint32_t frames_taken; /* of this thread, by libgcc while there is libunwind */
 
 /* A function's address from an object's, without a complaint of pedantic compilers. */
@@ -95,14 +99,34 @@ find_libunwind(void)
     return true;
 }
 
+/* Where the code of the object is that was loaded there. */
+static bool
+find_code(uintptr_t base, uintptr_t *start, uintptr_t *end)
+{
+    const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)base;
+    const ElfW(Phdr) *ph = (const ElfW(Phdr) *)(base + header->e_phoff);
+
+    for (size_t i = 0; i < header->e_phnum; i++) {
+        if (ph[i].p_type == PT_LOAD && (ph[i].p_flags & PF_X) != 0) {
+            *start = base + ph[i].p_vaddr;
+            *end = *start + ph[i].p_memsz;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool
 find_libgcc(void)
 {
     void *library = weak_dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);
     void *backtrace = symbol(library, "_Unwind_Backtrace");
     void *get_ip = symbol(library, "_Unwind_GetIP");
+    Dl_info info;
 
-    if (backtrace == NULL || get_ip == NULL) {
+    if (backtrace == NULL || get_ip == NULL || &weak_dladdr == NULL ||
+        weak_dladdr(backtrace, &info) == 0 ||
+        !find_code((uintptr_t)info.dli_fbase, &gcc_start, &gcc_end)) {
         return false;
     }
     gcc_get_ip = (gcc_get_ip_fn *)(uintptr_t)get_ip;
@@ -176,26 +200,13 @@ unwind_name(void)
     return atomic_load_relaxed(&gcc_backtrace) != NULL ? "libgcc" : "frame-pointer";
 }
 
-/* Where the linker's code is; false: that is not known. */
+/* Where the linker's code is; false: that is not known, as when it is run as a command. */
 static bool
 find_linker(uintptr_t *start, uintptr_t *end)
 {
     uintptr_t base = getauxval(AT_BASE);
-    const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)base;
-    const ElfW(Phdr) * ph;
 
-    if (base == 0) { /* run as a command */
-        return false;
-    }
-    ph = (const ElfW(Phdr) *)(base + header->e_phoff);
-    for (size_t i = 0; i < header->e_phnum; i++) {
-        if (ph[i].p_type == PT_LOAD && (ph[i].p_flags & PF_X) != 0) {
-            *start = base + ph[i].p_vaddr;
-            *end = *start + ph[i].p_memsz;
-            return true;
-        }
-    }
-    return false;
+    return base != 0 && find_code(base, start, end);
 }
 
 bool
@@ -247,6 +258,34 @@ take_frame(struct unwind_context *context, void *arg)
     }
     trace->addresses[trace->count++] = address;
     return 0;
+}
+
+/* Was malloc called by libgcc itself? It does so with a lock held that its unwinder takes, to sort
+ * the frames that somebody registered (a compiler at run time). What of the stack lies in the next
+ * os page is read by the kernel: this may be the last one. Unknown is yes. */
+static bool
+is_called_by_libgcc(const void *from)
+{
+    uintptr_t copy[CALLER_SEARCH_BYTES / sizeof(uintptr_t)];
+    const uintptr_t *words = from;
+    size_t count = TIDE_ARRAY_LEN(copy);
+
+    if (gcc_start == 0) {
+        return false; /* linked into a static program */
+    }
+#ifndef TIDE_SANITIZED
+    if (align_up((uintptr_t)from + 1, OS_PAGE) - (uintptr_t)from < sizeof copy)
+#endif
+    {
+        count = os_read_memory(from, copy, sizeof copy) / sizeof(uintptr_t);
+        words = copy;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (words[i] - gcc_start < gcc_end - gcc_start) {
+            return true;
+        }
+    }
+    return count == 0;
 }
 
 /* Frames; 0: none, or libunwind knows more. */
@@ -388,7 +427,8 @@ unwind_stack(const void *from, uintptr_t *addresses, size_t max)
     gcc_backtrace_fn *gcc = atomic_load_acquire(&gcc_backtrace);
     size_t count = 0;
 
-    if (gcc != NULL && (unw == NULL || frames_taken < FRAMES_UNTIL_CACHED)) {
+    if (gcc != NULL && (unw == NULL || frames_taken < FRAMES_UNTIL_CACHED) &&
+        !is_called_by_libgcc(from)) {
         count = walk_libgcc(gcc, unw != NULL, addresses, max);
     }
     if (count == 0 && unw != NULL) {

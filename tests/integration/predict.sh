@@ -42,6 +42,9 @@ fi
 run predict:on "$grow" 128 2 1
 run predict:on,background:false "$grow" 64
 [ "$(figure populated_bytes)" = 0 ] || fail "made ready without a thread"
+# Where nothing can be made ready it is not tried without end.
+run predict:on bash -c 'ulimit -v 4000000 && exec "$@"' - "$grow" 128
+[ "$(figure rise_tried)" -lt 4000 ] || fail "tried $(figure rise_tried) times in a moment"
 run predict:on,huge_pages:never,purge:off "$grow" 64
 run predict:on,profile:true "$grow" 128 2
 

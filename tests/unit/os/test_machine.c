@@ -72,6 +72,18 @@ test_cpu_list(void **state)
 }
 
 static void
+test_cpu_max(void **state)
+{
+    (void)state;
+    assert_int_equal(machine_parse_cpu_max("max 100000\n"), UINT32_MAX);
+    assert_int_equal(machine_parse_cpu_max("150000 100000\n"), 1);
+    assert_int_equal(machine_parse_cpu_max("400000 100000\n"), 4);
+    assert_int_equal(machine_parse_cpu_max("400000\n"), UINT32_MAX);
+    assert_int_equal(machine_parse_cpu_max("400000 0\n"), UINT32_MAX);
+    assert_int_equal(machine_parse_cpu_max(""), UINT32_MAX);
+}
+
+static void
 test_this_machine_has_memory_left(void **state)
 {
     uint64_t left = os_headroom_bytes();
@@ -91,7 +103,8 @@ pin_and_ask(void *arg)
     CPU_ZERO(&set);
     CPU_SET((unsigned)cpu, &set);
     require_eq(sched_setaffinity(0, sizeof set, &set), 0);
-    require_eq(os_idle_cpus(), 0);
+    require_eq(os_usable_cpus(), 1);
+    require_eq(os_idle_cpus(os_usable_cpus()), 0);
 }
 
 static void
@@ -104,8 +117,13 @@ test_one_cpu_is_never_idle(void **state)
 static void
 test_idle_cpus_are_some_of_them(void **state)
 {
+    unsigned usable = os_usable_cpus();
+
     (void)state;
-    assert_true(os_idle_cpus() < (unsigned)sysconf(_SC_NPROCESSORS_ONLN) + 1);
+    assert_in_range(usable, 0, sysconf(_SC_NPROCESSORS_ONLN));
+    assert_true(os_idle_cpus(usable) <= usable);
+    assert_int_equal(os_idle_cpus(1), 0);
+    assert_int_equal(os_idle_cpus(0), 0);
 }
 
 int
@@ -116,6 +134,7 @@ main(void)
         cmocka_unit_test(test_group),
         cmocka_unit_test(test_running),
         cmocka_unit_test(test_cpu_list),
+        cmocka_unit_test(test_cpu_max),
         cmocka_unit_test(test_this_machine_has_memory_left),
         cmocka_unit_test(test_one_cpu_is_never_idle),
         cmocka_unit_test(test_idle_cpus_are_some_of_them),
