@@ -380,7 +380,10 @@ heap_poke_keeper(void)
         (slices_moved() - work_at_fork) << SLICE_SHIFT < threshold_bytes()) {
         return;
     }
-    if (state == THREAD_NONE && keeper_config.background) {
+    /* The last thread with a heap ends, and frees what is its own without one: a thread started now
+     * would be the last, and the process would never end. */
+    if (state == THREAD_NONE && keeper_config.background &&
+        atomic_load_relaxed(&heap_live_count) > 0) {
         start_thread();
     } else {
         pass_in_passing();

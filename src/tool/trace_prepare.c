@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tool/trace.h"
@@ -41,6 +42,7 @@ struct prepare {
     struct heap_of_places *own; /* by thread */
     uint64_t *told_us;          /* by thread: the time of its last operation */
     uint64_t *totals;           /* by number: its operations; NULL while they are counted */
+    uint32_t counted;           /* threads with such a total */
     uint32_t ended;             /* threads that have done them all */
     uint32_t *order; /* the number of a thread in the replay + 1; NOBODY: not yet begun */
     struct heap_of_places queue;
@@ -103,6 +105,9 @@ next_op(struct prepare *p, uint32_t thread, uint64_t time_ns)
     p->told_us[thread] = us;
     if (p->file == NULL) {
         return NULL;
+    }
+    if (p->order[thread] > p->counted || to->count > p->totals[p->order[thread] - 1]) {
+        tool_die(TOOL_INPUT, "the trace changed while it was read: is the program still running?");
     }
     p->ended += to->count == p->totals[p->order[thread] - 1];
     op = (struct replay_op *)(p->file + to->offset) + (to->count - 1);
@@ -260,6 +265,7 @@ lay_out(struct prepare *p)
     uint64_t at = sizeof p->head + p->head.threads * sizeof *p->threads;
 
     p->totals = tool_alloc(p->head.threads * sizeof *p->totals);
+    p->counted = p->head.threads;
     for (uint32_t i = 0; i < p->head.threads; i++) {
         p->threads[i].offset = at;
         at += p->threads[i].count * sizeof(struct replay_op);
@@ -267,6 +273,17 @@ lay_out(struct prepare *p)
         p->threads[i].count = 0;
     }
     return at;
+}
+
+/* Made anew, it would be gone before it is read. */
+static void
+refuse_same_file(const char *in, const char *out)
+{
+    struct stat a, b;
+
+    if (stat(in, &a) == 0 && stat(out, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
+        tool_die(TOOL_INPUT, "%s: is the trace itself: another name is needed", out);
+    }
 }
 
 static void
@@ -297,6 +314,7 @@ trace_prepare(const char *path, const char *out)
     struct prepare p = {0};
     int status;
 
+    refuse_same_file(path, out);
     trace_read(&p.t, path);
     p.threads = tool_alloc(p.t.thread_count * sizeof *p.threads);
     go_through(&p);

@@ -158,9 +158,16 @@ write_zeros(int fd, uint64_t at, uint32_t bytes)
 static void *
 map_more(int fd, uint32_t bytes)
 {
-    int error = write_zeros(fd, file.end, bytes);
+    struct rlimit limit;
+    int error;
     void *at;
 
+    /* A write beyond it would be a signal; the program may have lowered it. */
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && file.end + bytes > limit.rlim_cur) {
+        error = EFBIG;
+    } else {
+        error = write_zeros(fd, file.end, bytes);
+    }
     if (error != 0) {
         errno = error;
         return NULL;
@@ -353,6 +360,7 @@ decide(void)
     int self = getpid();
     bool is_child = file.owner != 0;
 
+    file.generation++; /* what a child's threads remember of chunks is its parent's */
     if (pattern == NULL || pattern[0] == '\0' || (is_child && !file.follows)) {
         return false;
     }
@@ -362,7 +370,6 @@ decide(void)
         return false;
     }
     file.owner = self;
-    file.generation++;
     if (is_child) {
         trace_sites_forget();
     }

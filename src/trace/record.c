@@ -30,10 +30,12 @@ static uint32_t threads_of;      /* lock: in that generation */
 
 /* ---- Chunks ---------------------------------------------------------------------------------- */
 
+/* A forked child that has not decided yet has its parent's chunk in mind, but not in memory. */
 static void
 stream_close(struct trace_stream *s)
 {
-    if (s->chunk != NULL && s->generation == trace_generation()) {
+    if (s->chunk != NULL && s->generation == trace_generation() &&
+        atomic_load_relaxed(&trace_gate->state) != GATE_UNKNOWN) {
         trace_chunk_close(s->chunk, (uint32_t)(s->at - (unsigned char *)(s->chunk + 1)));
     }
     s->chunk = NULL;
@@ -191,14 +193,16 @@ put_record(struct trace_stream *s, const struct record *r)
 TIDE_COLD static void
 record_late(const struct record *r)
 {
-    int saved_errno = errno;
+    int saved_errno = errno, cancel;
 
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
     trace_lock();
     if ((late.at != NULL && late.at < late.end && late.generation == trace_generation()) ||
         stream_refill_locked(&late)) {
         put_record(&late, r);
     }
     trace_unlock();
+    pthread_setcancelstate(cancel, NULL);
     errno = saved_errno;
 }
 

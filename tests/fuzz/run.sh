@@ -15,7 +15,7 @@ TIDE_LIB=none
 work=$t_bin/fuzz
 mkdir -p "$work/corpus" "$work/profiles" || exit 99
 tree=${TIDE_FUZZ_SOURCES:-$t_top}
-sources=$(find "$tree/src" -name '*.c' ! -path '*/tool/*')
+sources=$(find "$tree/src" -name '*.c' ! -path '*/tool/*' ! -path '*/trace/*')
 [ -n "$sources" ] || {
     echo "Bail out! no sources"
     exit 99

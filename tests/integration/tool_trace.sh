@@ -5,6 +5,8 @@
 # seconds: 300
 . "$t_top/tests/tool/lib.sh"
 [ -e "$TIDE_BUILD/.libs/libtidetrace.so" ] || skip "libtidetrace.so is not built"
+unset LD_PRELOAD # what is preloaded besides may allocate
+ulimit -s 8192  # or a thread's stack goes with its thread, and a block of the linker's with it
 tools=$t_top/tests/tool
 $CC -g -O1 -fno-builtin -pthread -I"$t_top/tests" "$tools/trace_known.c" -o known
 $CXX -g -O0 -std=c++17 "$tools/trace_new.cc" -o new
@@ -173,7 +175,7 @@ assert [r["time_ms"] for r in rows] == list(range(len(rows)))
 assert all(r["high_bytes"] >= r["live_bytes"] for r in rows)
 END
 expect 0 "$tide" trace --series=1 --json py.trace
-python3 -c 'import json; assert json.load(open("out"))["rows"][0]["calls"] > 0'
+python3 -c 'import json; assert sum(r["calls"] for r in json.load(open("out"))["rows"]) > 0'
 
 # ---- Wrong usage, wrong files ----
 expect 0 "$tide" trace --help

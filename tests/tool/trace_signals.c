@@ -82,6 +82,7 @@ main(void)
     struct itimerval often = {{0, 100}, {0, 100}}, never = {{0, 0}, {0, 0}};
     char line[64];
 
+    free(malloc(40)); /* the recorder finds the next malloc before the first signal */
     signal(SIGALRM, on_signal);
     setitimer(ITIMER_REAL, &often, NULL);
     for (int i = 0; i < CALLS; i++) {
@@ -90,7 +91,7 @@ main(void)
         __asm__ volatile("" : : "r"(block) : "memory");
     }
     setitimer(ITIMER_REAL, &never, NULL);
-    snprintf(line, sizeof line, "%d %d\n", CALLS + handled, handled);
+    snprintf(line, sizeof line, "%d %d\n", CALLS + 1 + handled, handled);
     return fputs(line, stderr) < 0;
 }
 #endif
