@@ -274,3 +274,20 @@ bench_status_kib(const char *field)
     at = strstr(text, field);
     return at == NULL ? 0 : strtoull(at + strlen(field) + 1, NULL, 10);
 }
+
+uint64_t
+bench_resident_bytes(void)
+{
+    static int statm = -1;
+    char text[128];
+    unsigned long size;
+    unsigned long resident;
+    ssize_t got;
+
+    if (statm < 0) {
+        statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    }
+    got = pread(statm, text, sizeof text - 1, 0);
+    text[got > 0 ? got : 0] = '\0';
+    return sscanf(text, "%lu %lu", &size, &resident) == 2 ? resident * BENCH_OS_PAGE : 0;
+}

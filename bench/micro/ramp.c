@@ -9,11 +9,8 @@
  * the objects' bytes then, on average.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "bench.h"
 
@@ -33,19 +30,6 @@ static uint64_t rest_ms;
 
 static void **objects;
 static uint64_t histogram[BUCKETS];
-static int statm;
-
-static uint64_t
-resident_bytes(void)
-{
-    char text[128];
-    ssize_t got = pread(statm, text, sizeof text - 1, 0);
-    unsigned long size;
-    unsigned long resident;
-
-    text[got > 0 ? got : 0] = '\0';
-    return sscanf(text, "%lu %lu", &size, &resident) == 2 ? resident * BENCH_OS_PAGE : 0;
-}
 
 static uint64_t
 thread_faults(void)
@@ -115,7 +99,7 @@ struct result {
 static void
 look(struct result *result, uint64_t base, uint64_t live)
 {
-    int64_t over = (int64_t)(resident_bytes() - base) - (int64_t)live;
+    int64_t over = (int64_t)(bench_resident_bytes() - base) - (int64_t)live;
 
     result->looks++;
     result->beyond += (double)over / (double)live;
@@ -190,8 +174,7 @@ main(int argc, char **argv)
          at += BENCH_OS_PAGE / sizeof *objects) {
         objects[at] = objects; /* its page is there */
     }
-    statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    base = resident_bytes();
+    base = bench_resident_bytes();
     for (uint64_t ramp = 0; ramp < ramps; ramp++) {
         uint64_t before = thread_faults();
         uint64_t started = bench_now_ns();

@@ -10,11 +10,8 @@
  * random, with calms in between.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "bench.h"
 
@@ -42,18 +39,6 @@ static uint64_t faults[BENCH_MAX_THREADS];
 static uint64_t late_ns[BENCH_MAX_THREADS];
 static volatile int ended;
 
-static uint64_t
-resident_bytes(int statm)
-{
-    char text[128];
-    ssize_t got = pread(statm, text, sizeof text - 1, 0);
-    unsigned long size;
-    unsigned long resident;
-
-    text[got > 0 ? got : 0] = '\0';
-    return sscanf(text, "%lu %lu", &size, &resident) == 2 ? resident * BENCH_OS_PAGE : 0;
-}
-
 static void
 sleep_until(uint64_t at_ns)
 {
@@ -68,7 +53,6 @@ static void *
 watch(void *argument)
 {
     uint64_t *mib_ms = argument;
-    int statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     uint64_t at = bench_now_ns();
     double sum = 0;
 
@@ -77,7 +61,7 @@ watch(void *argument)
 
         sleep_until(at + 10000000);
         at = bench_now_ns();
-        sum += (double)resident_bytes(statm) / (1 << 20) * (double)(at - before) / 1e6;
+        sum += (double)bench_resident_bytes() / (1 << 20) * (double)(at - before) / 1e6;
     }
     *mib_ms = (uint64_t)sum;
     return NULL;

@@ -117,6 +117,9 @@ chunk_refile(size_t index)
         bucket_remove(index, DIRTY);
         bucket_insert(index, DIRTY, dirty);
     }
+    if (chunk->free == ALL_SLICES && index < lowest_free) {
+        lowest_free = index;
+    }
 }
 
 static size_t
@@ -183,9 +186,6 @@ chunk_give(size_t index, uint64_t mask, uint64_t dirty)
     chunk->freed_tick = atomic_load_relaxed(&arena_tick);
     counter_add(&arena_counters.free_dirty_slices, bits_count(dirty));
     chunk_refile(index);
-    if (chunk->free == ALL_SLICES && index < lowest_free) {
-        lowest_free = index;
-    }
 }
 
 /* For purging: takes free dirty slices out of circulation, and puts them back. */
@@ -207,9 +207,6 @@ chunk_restore_locked(size_t index, uint64_t mask, bool clean)
         chunk->dirty &= ~mask;
     }
     chunk_refile(index);
-    if (chunk->free == ALL_SLICES && index < lowest_free) {
-        lowest_free = index;
-    }
 }
 
 void
@@ -229,9 +226,6 @@ chunk_give_rest_locked(size_t index, uint64_t mask, uint64_t dirty)
     space.chunks[index].dirty |= dirty;
     counter_add(&arena_counters.free_dirty_slices, bits_count(dirty));
     chunk_refile(index);
-    if (space.chunks[index].free == ALL_SLICES && index < lowest_free) {
-        lowest_free = index;
-    }
 }
 
 bool

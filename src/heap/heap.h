@@ -238,9 +238,10 @@ void *large_alloc_kept(heap_t *heap, size_t size);
 void *large_alloc_sampled(size_t size);
 /* Gives back the freed blocks the heap kept for itself. */
 void large_let_go_cache(heap_t *heap);
-/* One whose pages are there already, for heap/ready; NULL: no memory. And gives it back. (slow) */
+/* One whose pages are there already, for heap/ready; NULL: no memory. (slow) */
 span_t *large_make_ready(size_t bytes);
-void large_drop_ready(span_t *span);
+/* Gives the span's slices, and its record, back. */
+void large_release(span_t *span);
 /* In place, by moving pages, or NULL (then copy). */
 void *large_realloc(span_t *span, size_t size);
 

@@ -116,7 +116,7 @@ room_of(const span_t *span)
     return span->slice_count - span->touched_slices;
 }
 
-static void
+void
 large_release(span_t *span)
 {
     slices_free_with_room(span->start, span->slice_count, span->touched_slices, room_of(span));
@@ -171,12 +171,6 @@ large_make_ready(size_t bytes)
         return NULL;
     }
     return span;
-}
-
-TIDE_COLD void
-large_drop_ready(span_t *span)
-{
-    large_release(span);
 }
 
 /* One of those, unless it is to be aligned to more than a slice. */
@@ -396,8 +390,7 @@ large_move(span_t *span, size_t bytes)
         heap_count(realloc_copied, 1);
     }
     room = room_of(span);
-    large_describe(span, to, bytes, need, 0);
-    atomic_store_relaxed(&span->remote, live);
+    large_describe(span, to, bytes, need, live);
     if (unlikely(live == LARGE_SAMPLED)) {
         sample_large_moved(old, span, bytes);
     }

@@ -100,7 +100,7 @@ ready_drop(unsigned pages)
     if (span == NULL) {
         return 0;
     }
-    large_drop_ready(span);
+    large_release(span);
     return (size_t)pages << OS_PAGE_SHIFT;
 }
 
