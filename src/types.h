@@ -264,6 +264,13 @@ typedef struct sample_pace {
     uint32_t thinned;   /* owner: one sample in (rate << thinned) bytes */
 } sample_pace_t;
 
+/* Who allocates, while callers are noted (heap/callers.h): where malloc returns to, and the stack
+ * there. Address 0: not known. */
+struct heap_caller {
+    uintptr_t address;
+    uintptr_t frame;
+};
+
 /*
  * One per thread, from metadata, never unmapped; handed whole to the next thread when its thread
  * exits. What every thread uses comes first, and is one os page with the records of its first
@@ -292,6 +299,7 @@ struct heap {
     bin_t resting_bins[TIDE_CLASS_COUNT];      /* owner: the bins while it has no thread */
     remote_batch_t ring[HEAP_RING_LEN];        /* owner: */
     sample_pace_t pace;                        /* owner: */
+    struct heap_caller caller;                 /* owner: of the allocation under way */
 };
 TIDE_STATIC_ASSERT(offsetof(heap_t, resting_bins) <= HEAP_ALIGN, "the rest is the first os page");
 

@@ -9,6 +9,8 @@
 #include "heap/heap.h"
 #include "heap/report.h"
 #include "keeper/keeper.h"
+#include "keeper/learn.h"
+#include "keeper/promise.h"
 #include "keeper/rise.h"
 #include "os/os.h"
 
@@ -178,6 +180,12 @@ collect_keeper(struct tide_stats *out)
     out->populated_bytes = atomic_load_relaxed(&arena_counters.populated_bytes);
     out->populated_used_bytes = atomic_load_relaxed(&rise_counters.used_bytes);
     out->populated_regretted_bytes = atomic_load_relaxed(&rise_counters.regretted_bytes);
+    out->learn_known = atomic_load_relaxed(&learn_counters.known);
+    out->learn_begun = atomic_load_relaxed(&learn_counters.begun);
+    out->learn_forecast = atomic_load_relaxed(&learn_counters.forecast);
+    out->learn_saved = atomic_load_relaxed(&learn_counters.saved);
+    out->learn_failed = atomic_load_relaxed(&learn_counters.failed);
+    out->guaranteed_bytes = promise_guaranteed_bytes();
 }
 
 TIDE_COLD void

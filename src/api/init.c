@@ -19,6 +19,7 @@
 #include "heap/heap.h"
 #include "heap/report.h"
 #include "keeper/keeper.h"
+#include "os/code.h"
 #include "os/os.h"
 
 enum { INIT_NONE = 0, INIT_DONE = 1, INIT_FAILED = 2 };
@@ -126,14 +127,24 @@ tide_init_once(void)
     return state == INIT_DONE ? 0 : ENOMEM;
 }
 
+/* A program with raised privileges writes to no directory that somebody names. */
+static void
+follow_learn(void)
+{
+    if (tide_opt.learn[0] != '\0' && !options_is_secure()) {
+        keeper_learn(tide_opt.learn);
+    }
+}
+
 __attribute__((constructor)) static void
-tide_constructor(void)
+tide_constructor(int argc, char **argv)
 {
     TIDE_WARM_TEXT(conf_env, CONF_ENV);
 
     heap_threads_init();
     fork_register();
     os_note_static_tls();
+    os_note_arguments(argc > 0 ? argv : NULL);
     /* Who asks for help, statistics or a damaged option's message gets them even if the program
      * never allocates. */
     if (getenv(conf_env) != NULL) {
@@ -144,6 +155,7 @@ tide_constructor(void)
     if (atomic_load_acquire(&init_state) == INIT_DONE) {
         profiling_follow(true);
         publish_follow();
+        follow_learn();
     }
 }
 
@@ -151,6 +163,7 @@ __attribute__((destructor)) static void
 tide_destructor(void)
 {
     if (atomic_load_relaxed(&init_state) == INIT_DONE) {
+        keeper_at_exit();
         profiling_at_exit();
         stats_at_exit();
     }

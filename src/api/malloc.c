@@ -15,6 +15,7 @@
 #include "heap/free.h"
 #include "heap/report.h"
 #include "keeper/keeper.h"
+#include "keeper/promise.h"
 #include "os/os.h"
 #include "tidemalloc.h"
 
@@ -179,6 +180,26 @@ TIDE_EXPORT size_t
 tide_trim(void)
 {
     return tide_init_once() == 0 ? keeper_trim() : 0;
+}
+
+TIDE_EXPORT int
+tide_expect(size_t bytes, uint64_t within_ns)
+{
+    int saved_errno = errno;
+    int error = tide_init_once() == 0 ? keeper_expect(bytes, within_ns) : ENOMEM;
+
+    errno = saved_errno;
+    return error;
+}
+
+TIDE_EXPORT int
+tide_guarantee(size_t bytes)
+{
+    int saved_errno = errno;
+    int error = tide_init_once() == 0 ? promise_guarantee(bytes) : ENOMEM;
+
+    errno = saved_errno;
+    return error;
 }
 
 TIDE_EXPORT int

@@ -69,7 +69,7 @@ populate(enum chunk_kind kind, unsigned most)
 TIDE_COLD bool
 arena_populate_used(char *start, size_t bytes)
 {
-    return os_has(OS_FEATURE_POPULATE_WRITE) && populate_range(start, bytes);
+    return populate_range(start, bytes);
 }
 
 TIDE_COLD size_t
@@ -78,7 +78,7 @@ arena_populate(size_t max_bytes, enum chunk_kind kind)
     unsigned most = (unsigned)min_zu(max_bytes >> SLICE_SHIFT, CHUNK_SLICES);
     size_t done = 0;
 
-    if (most > 0 && os_has(OS_FEATURE_POPULATE_WRITE)) {
+    if (most > 0) {
         lock_acquire(&purge_lock);
         done = populate(kind, most);
         lock_release(&purge_lock);

@@ -17,6 +17,7 @@
 #define atomic_exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 #define atomic_add_relaxed(p, v) __atomic_add_fetch((p), (v), __ATOMIC_RELAXED)
 #define atomic_add_release(p, v) __atomic_add_fetch((p), (v), __ATOMIC_RELEASE)
+#define atomic_or_relaxed(p, v) __atomic_or_fetch((p), (v), __ATOMIC_RELAXED)
 #define atomic_sub_relaxed(p, v) __atomic_sub_fetch((p), (v), __ATOMIC_RELAXED)
 
 /* A relaxed load that the compiler may fold into the instruction that uses it: on the machines we

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "heap/alloc.h"
+#include "heap/callers.h"
 #include "heap/free.h"
 #include "heap/report.h"
 #include "heap/sample.h"
@@ -39,8 +40,14 @@ void *
 heap_alloc_zeroed(size_t size)
 {
     bool zero = false;
-    void *p = size <= TIDE_SMALL_MAX ? heap_alloc(size) : alloc_large(size, SLICE_BYTES, &zero);
+    void *p;
 
+    if (size <= TIDE_SMALL_MAX) {
+        p = heap_alloc(size);
+    } else {
+        CALLERS_NOTE(heap_self());
+        p = alloc_large(size, SLICE_BYTES, &zero);
+    }
     if (p != NULL && !zero) {
         memset(p, 0, size);
     } else if (p != NULL) {
@@ -61,6 +68,7 @@ heap_alloc_aligned(size_t size, size_t align)
         return likely(heap_sample_rate() == 0) ? heap_alloc(rounded)
                                                : sample_aligned(size, rounded);
     }
+    CALLERS_NOTE(heap_self());
     return alloc_large(size, align, NULL);
 }
 
@@ -114,6 +122,7 @@ heap_realloc(void *p, size_t size, const char *function)
         return NULL;
     }
     if (span->kind == SPAN_LARGE) {
+        CALLERS_NOTE(heap_self());
         old_size = span->bytes;
         to = large_realloc(span, size);
         if (to != NULL) {

@@ -155,7 +155,7 @@ TIDE_COLD span_t *
 large_make_ready(size_t bytes)
 {
     size_t count = slices_for(bytes);
-    span_t *span = os_has(OS_FEATURE_POPULATE_WRITE) ? span_record_alloc() : NULL;
+    span_t *span = span_record_alloc();
     char *start = span == NULL ? NULL : slices_alloc_bare((unsigned)count);
 
     if (start == NULL) {

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "heap/alloc.h"
+#include "heap/callers.h"
 #include "heap/report.h"
 #include "heap/sample.h"
 #include "heap/transfer.h"
@@ -240,6 +241,7 @@ heap_alloc_slow(size_t size)
 {
     heap_t *heap = heap_self();
 
+    CALLERS_NOTE(heap);
     if (size == 0) { /* `none` never has a block; size 1 has */
         return heap_alloc(1);
     }

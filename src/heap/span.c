@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "heap/heap.h"
+#include "heap/callers.h"
 #include "heap/ready.h"
 #include "os/os.h"
 
@@ -186,6 +186,9 @@ span_slices_alloc(size_t count, size_t align, enum slices_want want)
         heap_let_go_spares(0);
         (void)ready_drop_all();
         slices = slices_alloc(count, align, want);
+    }
+    if (unlikely(atomic_load_relaxed(&callers_on) != 0)) {
+        callers_grew(heap_self(), count);
     }
     if (unlikely(arena_runs_low())) {
         heap_poke_rise();

@@ -9,8 +9,12 @@
  */
 #include "keeper/keeper.h"
 
+#include <errno.h>
+
 #include "heap/heap.h"
 #include "heap/transfer.h"
+#include "keeper/learn.h"
+#include "keeper/promise.h"
 #include "keeper/rise.h"
 #include "os/memfile.h"
 #include "os/os.h"
@@ -153,9 +157,11 @@ release_free(const struct tide_advice *advice, const struct tide_record *record,
 TIDE_COLD static bool
 pass_locked(void)
 {
+    size_t promised = promise_keeps_bytes();
+    size_t wanted = max_zu(rise_keeps_bytes(), promised);
     struct peak_params params = {
         .window_ms = window_ms(),
-        .spare_bytes = max_zu(atomic_load_relaxed(&keeper_config.spare_bytes), rise_keeps_bytes()),
+        .spare_bytes = max_zu(atomic_load_relaxed(&keeper_config.spare_bytes), wanted),
     };
     uint64_t at_ms = now_ms();
     uint32_t tick = atomic_add_relaxed(&arena_tick, 1);
@@ -174,7 +180,7 @@ pass_locked(void)
     waits |= heap_let_go_spares(SPARE_NEEDED);
     if (atomic_load_relaxed(&keeper_config.purge)) {
         counter_add(&keeper_counters.orphans_dissolved, heap_dissolve_orphans(old));
-        if (atomic_load_relaxed(&keeper_config.hole_purge)) {
+        if (atomic_load_relaxed(&keeper_config.hole_purge) && promised == 0) {
             done += heap_purge_holes(old, HOLE_QUOTA_BYTES);
         }
         advice = peak_advise(&peak, &params, &record);
@@ -204,6 +210,8 @@ sleep_until_woken(void)
     (void)atomic_exchange_acq_rel(&wake_word, 1);
     if (atomic_load_acquire(&stop_asked) == 0 && slices_moved() == seen_work) {
         uint64_t timeout_ns = sooner(profile_next_pass_ns(), page_next_pass_ns());
+
+        timeout_ns = sooner(timeout_ns, learn_next_pass_ns());
         uint32_t *bell = page_bell();
 
         if (bell == NULL) {
@@ -264,6 +272,57 @@ sleep_interval(void)
     }
 }
 
+/* Forecasts begin earlier: half of what a process grows to from 4 MiB on is below 16 MiB. */
+static size_t
+threshold_bytes(void)
+{
+    return keeper_config.predict ? min_zu(keeper_config.threshold_bytes, PREDICT_THRESHOLD_BYTES)
+                                 : keeper_config.threshold_bytes;
+}
+
+/* Writes what was learned, if it is time. (slow) */
+static void
+save_learned(bool at_exit)
+{
+    bool is_due;
+
+    lock_acquire(&pass_lock);
+    is_due = learn_is_due_locked(os_now_ns(), at_exit);
+    lock_release(&pass_lock);
+    if (!is_due || !learn_save_begin()) {
+        return;
+    }
+    lock_acquire(&pass_lock);
+    learn_save_locked();
+    lock_release(&pass_lock);
+    learn_save_end();
+}
+
+TIDE_COLD void
+keeper_learn(const char *directory)
+{
+    if (keeper_config.predict && learn_begin(directory) >= threshold_bytes()) {
+        (void)keeper_start();
+    }
+}
+
+TIDE_COLD int
+keeper_expect(size_t bytes, uint64_t within_ns)
+{
+    if (!keeper_config.predict || !keeper_start()) {
+        return ENOTSUP;
+    }
+    promise_expect(os_now_ns(), bytes, within_ns);
+    heap_poke_rise();
+    return 0;
+}
+
+TIDE_COLD void
+keeper_at_exit(void)
+{
+    save_learned(true);
+}
+
 TIDE_COLD static void *
 keeper_thread_main(void *arg)
 {
@@ -273,6 +332,7 @@ keeper_thread_main(void *arg)
     if ((page_is_wanted() || keeper_config.predict) && memfile_own_table()) {
         profile_without_files();
         rise_begin(); /* it opens files, all the time: not among the program's */
+        (void)look_at_rise();
         if (page_is_wanted()) {
             page_begin();
         }
@@ -286,6 +346,7 @@ keeper_thread_main(void *arg)
         lock_release(&pass_lock);
         profile_pass();
         page_pass();
+        save_learned(false);
         quiet = busy ? 0 : quiet + 1;
         /* A pooled span becomes old a window after the last change: stay awake until then. */
         if (quiet <= QUIET_PASSES_MAX + window_ticks()) {
@@ -351,14 +412,6 @@ pass_in_passing(void)
         (void)pass_locked();
         lock_release(&pass_lock);
     }
-}
-
-/* Forecasts begin earlier: half of what a process grows to from 4 MiB on is below 16 MiB. */
-static size_t
-threshold_bytes(void)
-{
-    return keeper_config.predict ? min_zu(keeper_config.threshold_bytes, PREDICT_THRESHOLD_BYTES)
-                                 : keeper_config.threshold_bytes;
 }
 
 void
@@ -442,10 +495,20 @@ keeper_is_running(void)
     return atomic_load_relaxed(&thread_state) == THREAD_RUNNING;
 }
 
+/* Bytes of free memory with pages, less so many. */
+static size_t
+free_beyond(size_t bytes)
+{
+    size_t all = atomic_load_relaxed(&arena_counters.free_dirty_slices) << SLICE_SHIFT;
+
+    return bytes == 0 ? SIZE_MAX : all - min_zu(all, bytes);
+}
+
 TIDE_COLD size_t
 keeper_trim(void)
 {
     uint64_t before = bytes_given_back();
+    size_t promised;
     uint32_t tick;
 
     lock_acquire(&pass_lock);
@@ -460,8 +523,11 @@ keeper_trim(void)
     (void)transfer_send_home(tick + 1);
     (void)heap_let_go_spares(0);
     rise_drop_locked();
-    (void)heap_purge_holes(tick + 1, SIZE_MAX);
-    rise_purged_locked(arena_purge_free(SIZE_MAX, tick + 1));
+    promised = promise_keeps_bytes();
+    if (promised == 0) {
+        (void)heap_purge_holes(tick + 1, SIZE_MAX);
+    }
+    rise_purged_locked(arena_purge_free(free_beyond(promised), tick + 1));
     lock_release(&pass_lock);
     return (size_t)(bytes_given_back() - before);
 }
@@ -483,6 +549,7 @@ keeper_postfork(bool in_child)
     wake_word = 0;
     look_word = 0;
     rise_end();
+    learn_fork_child();
     stop_asked = 0;
     thread_state = THREAD_NONE;
     /* A child that only wants to exec or to write a snapshot gets no thread: it has to work. */

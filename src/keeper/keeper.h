@@ -43,6 +43,15 @@ size_t keeper_trim(void);
 void keeper_prefork(void);
 void keeper_postfork(bool in_child);
 
+/* By the constructor, once, with `predict`: what earlier runs have shown is kept in that directory.
+ * May start the thread. (slow) */
+void keeper_learn(const char *directory);
+/* The program expects to grow by so much within so long. 0; ENOTSUP: nobody forecasts, or there is
+ * no thread. Without locks. */
+int keeper_expect(size_t bytes, uint64_t within_ns);
+/* The process ends: writes what this run has shown. (slow) */
+void keeper_at_exit(void);
+
 bool keeper_is_running(void);
 /* Starts it without waiting for the threshold, or wakes it. Without locks: it may allocate. False:
  * there is none. */

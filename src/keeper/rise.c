@@ -4,6 +4,8 @@
 
 #include "arena/arena.h"
 #include "heap/ready.h"
+#include "keeper/learn.h"
+#include "keeper/promise.h"
 #include "os/machine.h"
 #include "os/os.h"
 #include "predict/rise.h"
@@ -23,11 +25,14 @@
 #define FORK_MEMORY_NS ((uint64_t)1000000000)
 #define FORKS_MAX 4u /* within that time: no pages for any of them */
 #define FRUITLESS_MAX 5u
+#define LEARNED_BYTES_MAX ((uint64_t)32 << 20) /* ready for growth that earlier runs had */
+#define LEARNED_NS (2 * LEAD_NS)
 
 struct rise_counters rise_counters;
 
 static const struct rise_params params = {.lead_ns = LEAD_NS, .least_bytes = LEAST_BYTES};
 static struct rise_state state; /* lock(pass), as the next */
+static uint64_t level_bytes;    /* in use, at the last look */
 static bool is_begun;           /* the thread has a table of files of its own */
 static uint64_t want_bytes;     /* atomic(relaxed): free memory that is to keep its pages */
 static uint32_t is_able;        /* atomic(relaxed): see rise_is_able */
@@ -385,8 +390,22 @@ observe(uint64_t now_ns)
     size_t used = atomic_load_relaxed(&arena_counters.used_slices);
 
     score();
-    rise_observe(&state, &params, now_ns, (uint64_t)(used - min_zu(used, others)) << SLICE_SHIFT);
+    level_bytes = (uint64_t)(used - min_zu(used, others)) << SLICE_SHIFT;
+    rise_observe(&state, &params, now_ns, level_bytes);
+    learn_observe_locked(now_ns, level_bytes);
     note_demand(now_ns);
+}
+
+/* By the growth of late, by earlier runs, or as the program said. */
+static uint64_t
+advise(uint64_t now_ns)
+{
+    uint64_t want = rise_advise(&state, &params);
+    uint64_t learned = learn_advise_locked(now_ns, level_bytes, LEARNED_NS);
+    uint64_t promised = promise_expected(now_ns, level_bytes);
+
+    want = max_zu(want, state.credit < 0 ? 0 : min_zu(learned, LEARNED_BYTES_MAX));
+    return max_zu(want, promised);
 }
 
 TIDE_COLD uint64_t
@@ -399,12 +418,12 @@ rise_look_locked(void)
     size_t low;
     size_t made = 0;
 
-    if (!is_begun || !os_has(OS_FEATURE_POPULATE_WRITE)) {
+    if (!is_begun) {
         rise_end();
         return 0;
     }
     observe(now_ns);
-    want = rise_advise(&state, &params);
+    want = advise(now_ns);
     wanted = split(want);
     atomic_store_relaxed(&want_bytes, wanted.slices); /* what is there is kept in any case */
     low = (size_t)(wanted.slices / 2) >> SLICE_SHIFT;

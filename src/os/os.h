@@ -89,7 +89,8 @@ int os_purge(void *address, size_t size);
 /* Asks for (or against) huge pages in the range. */
 int os_advise_huge(void *address, size_t size, bool huge);
 
-/* Faults the pages in, writable, from the calling thread. At most 2 MiB a call. (slow) */
+/* Faults the pages in, writable, from the calling thread: by one call where the kernel has one,
+ * else by touching them. At most 2 MiB a call. ENOMEM, EFAULT. (slow) */
 int os_populate(void *address, size_t size);
 
 /* Moves the pages of `from` to `to` (both committed, same size, `to` without contents wanted);
@@ -150,6 +151,11 @@ void os_file_close(int fd);
 int os_file_remove(const char *path);
 /* `replace`: whatever bears the name now; otherwise EEXIST. */
 int os_file_rename(const char *from, const char *to, bool replace);
+/* The file of that name is what `write` puts into a new one (mode 0600) beside it: whole, or not
+ * there. 0, or what failed first. */
+int os_file_replace(const char *path, bool replace, int (*write)(int fd, void *arg), void *arg);
+/* With the mode; EEXIST. Not the directories above it. */
+int os_make_directory(const char *path, unsigned mode);
 /* Where the link points, terminated; 0 when it cannot be told. */
 size_t os_read_link(const char *path, char *buffer, size_t size);
 

@@ -293,7 +293,11 @@ os_populate(void *address, size_t size)
     int error;
 
     if (!os_has(OS_FEATURE_POPULATE_WRITE)) {
-        return ENOSYS;
+        for (size_t at = 0; at < size; at += OS_PAGE) {
+            (void)__atomic_fetch_or((char *)address + at, 0,
+                                    __ATOMIC_RELAXED); /* whoever else writes there meanwhile */
+        }
+        return 0;
     }
     error = advise(address, size, MADV_POPULATE_WRITE, "populate");
     if (error == EINVAL || error == EPERM || error == ENOSYS || error == EACCES) {
@@ -599,88 +603,6 @@ os_thread_exists(int pid, int tid)
 
     errno = saved_errno;
     return exists;
-}
-
-/* ---- files --------------------------------------------------------------------------------- */
-
-TIDE_COLD int
-os_file_open(const char *path, int flags, unsigned mode)
-{
-    int saved_errno = errno;
-    int error = os_injected_fault("open");
-    long fd;
-
-    if (error != 0) {
-        return -error;
-    }
-    do {
-        fd = syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, mode);
-    } while (fd < 0 && errno == EINTR);
-    return fd >= 0 ? (int)fd : -os_take_error(saved_errno);
-}
-
-TIDE_COLD long
-os_file_read(int fd, void *buffer, size_t size)
-{
-    int saved_errno = errno;
-    long count;
-
-    do {
-        count = syscall(SYS_read, fd, buffer, size);
-    } while (count < 0 && errno == EINTR);
-    return count >= 0 ? count : -os_take_error(saved_errno);
-}
-
-TIDE_COLD void
-os_file_close(int fd)
-{
-    int saved_errno = errno;
-
-    syscall(SYS_close, fd);
-    errno = saved_errno;
-}
-
-TIDE_COLD int
-os_file_remove(const char *path)
-{
-    int saved_errno = errno;
-
-    return syscall(SYS_unlinkat, AT_FDCWD, path, 0) == 0 ? 0 : os_take_error(saved_errno);
-}
-
-TIDE_COLD int
-os_file_rename(const char *from, const char *to, bool replace)
-{
-    int saved_errno = errno;
-    int error = os_injected_fault("rename");
-    long result;
-
-    if (error != 0) {
-        return error;
-    }
-    if (replace) {
-        result = syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
-    } else { /* every file system can link; not all can rename so */
-        result = syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
-        if (result == 0) {
-            result = syscall(SYS_unlinkat, AT_FDCWD, from, 0);
-        }
-    }
-    return result == 0 ? 0 : os_take_error(saved_errno);
-}
-
-TIDE_COLD size_t
-os_read_link(const char *path, char *buffer, size_t size)
-{
-    int saved_errno = errno;
-    long count = syscall(SYS_readlinkat, AT_FDCWD, path, buffer, size - 1);
-
-    errno = saved_errno;
-    if (count < 0) {
-        count = 0;
-    }
-    buffer[count] = '\0';
-    return (size_t)count;
 }
 
 TIDE_COLD size_t

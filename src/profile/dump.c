@@ -328,13 +328,14 @@ write_statistics(writer_t *w)
 }
 
 static int
-write_all(int fd)
+write_all(int fd, void *unused)
 {
     struct profile_times times = profile_times();
     struct ages ages = {.of = NULL};
     uint64_t now_ns = os_now_ns();
     writer_t w;
 
+    (void)unused;
     lock_acquire(&profile_lock);
     ages.sites = site_totals.sites;
     series_advance_locked(now_ns);
@@ -406,7 +407,7 @@ profile_write(int fd)
     if (!dump_begin()) {
         return EDEADLK;
     }
-    error = write_all(fd);
+    error = write_all(fd, NULL);
     dump_end();
     return error;
 }
@@ -465,39 +466,8 @@ dump_special(const char *path)
     int error = -fd;
 
     if (fd >= 0) {
-        error = write_all(fd);
+        error = write_all(fd, NULL);
         os_file_close(fd);
-    }
-    return error;
-}
-
-static int
-dump_regular(const char *path)
-{
-    char beside[PATH_BYTES];
-    fmt_t name;
-    int error;
-    int fd;
-
-    fmt_init_buffer(&name, beside, sizeof beside);
-    fmt_printf(&name, "%s.tmp.%d", path, os_pid());
-    if (fmt_is_truncated(&name)) {
-        return ENAMETOOLONG;
-    }
-    if (!profile_config.secure) {
-        (void)os_file_remove(beside); /* of a process of that number that was killed */
-    }
-    fd = os_file_open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return -fd;
-    }
-    error = write_all(fd);
-    os_file_close(fd);
-    if (error == 0) {
-        error = os_file_rename(beside, path, !profile_config.secure);
-    }
-    if (error != 0) {
-        (void)os_file_remove(beside);
     }
     return error;
 }
@@ -514,7 +484,7 @@ profile_dump(const char *path)
         return EDEADLK;
     }
     if (!is_special(path)) {
-        error = dump_regular(path);
+        error = os_file_replace(path, !profile_config.secure, write_all, NULL);
     } else {
         error = profile_config.secure ? EEXIST : dump_special(path);
     }

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "base/build_id.h"
 #include "os/os.h"
 
 #define MODULES_MAX 4096u
@@ -135,28 +136,6 @@ hash_header(uintptr_t header)
 }
 
 static void
-read_notes(struct object *object, const char *note, size_t size)
-{
-    while (size >= sizeof(ElfW(Nhdr))) {
-        const ElfW(Nhdr) *head = (const ElfW(Nhdr) *)(const void *)note;
-        size_t name = align_up(head->n_namesz, 4);
-        size_t all = sizeof *head + name + align_up(head->n_descsz, 4);
-
-        if (all > size) {
-            return;
-        }
-        if (head->n_type == NT_GNU_BUILD_ID && head->n_namesz == 4 &&
-            memcmp(note + sizeof *head, "GNU", 4) == 0) {
-            object->build_id_len = (uint8_t)min_zu(head->n_descsz, BUILD_ID_MAX);
-            memcpy(object->build_id, note + sizeof *head + name, object->build_id_len);
-            return;
-        }
-        note += all;
-        size -= all;
-    }
-}
-
-static void
 read_object(struct object *object, const struct dl_phdr_info *info)
 {
     bool has_linker = false;
@@ -169,7 +148,8 @@ read_object(struct object *object, const struct dl_phdr_info *info)
         uintptr_t start = info->dlpi_addr + ph->p_vaddr;
 
         if (ph->p_type == PT_NOTE && object->build_id_len == 0) {
-            read_notes(object, (const char *)start, ph->p_memsz);
+            object->build_id_len =
+                (uint8_t)build_id_find((const void *)start, ph->p_memsz, object->build_id);
         } else if (ph->p_type == PT_LOAD && ph->p_offset == 0 && ph->p_filesz >= HEADER_BYTES) {
             object->header = start;
             object->header_hash = hash_header(start);

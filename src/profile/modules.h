@@ -6,9 +6,8 @@
 #ifndef TIDE_PROFILE_MODULES_H
 #define TIDE_PROFILE_MODULES_H
 
+#include "base/build_id.h"
 #include "profile/sites.h"
-
-#define BUILD_ID_MAX 32u
 
 typedef struct module {
     uintptr_t start;      /* lock(profile): first address, of an os page */

@@ -6,10 +6,11 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tool/launch.h"
 
-enum { OPTION_LIBRARY = 256, OPTION_NO_PROFILE };
+enum { OPTION_LIBRARY = 256, OPTION_NO_PROFILE, OPTION_PREDICT, OPTION_LEARN, OPTION_NO_LEARN };
 
 struct options {
     const char *out;
@@ -17,7 +18,10 @@ struct options {
     const char *library;
     const char *stats;
     const char *conf;
+    const char *learn;
     bool no_profile;
+    bool no_learn;
+    bool predict;
 };
 
 static const struct option long_options[] = {
@@ -27,6 +31,9 @@ static const struct option long_options[] = {
     {"conf", required_argument, NULL, 'c'},
     {"library", required_argument, NULL, OPTION_LIBRARY},
     {"no-profile", no_argument, NULL, OPTION_NO_PROFILE},
+    {"predict", no_argument, NULL, OPTION_PREDICT},
+    {"learn", required_argument, NULL, OPTION_LEARN},
+    {"no-learn", no_argument, NULL, OPTION_NO_LEARN},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -46,6 +53,34 @@ conf_add(struct conf *c, const char *key, const char *value)
             value);
 }
 
+/* $XDG_STATE_HOME/tidemalloc, by its rules; NULL: this user has no place for it. From malloc. */
+static char *
+state_directory(void)
+{
+    const char *state = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    char *path = NULL;
+
+    if (state != NULL && state[0] == '/') {
+        path = asprintf(&path, "%s/tidemalloc", state) < 0 ? NULL : path;
+    } else if (home != NULL && home[0] == '/') {
+        path = asprintf(&path, "%s/.local/state/tidemalloc", home) < 0 ? NULL : path;
+    }
+    return path;
+}
+
+/* And those above it; what cannot be made is told by who writes there. */
+static void
+make_directories(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(path, 0700);
+        *slash = '/';
+    }
+    (void)mkdir(path, 0700);
+}
+
 /* A file for the program to write. */
 static const char *
 conf_path(const char *option, const char *path)
@@ -61,6 +96,26 @@ conf_path(const char *option, const char *path)
                      whole);
     }
     return whole;
+}
+
+static void
+add_prediction(struct conf *c, const struct options *o)
+{
+    char *directory = NULL;
+
+    if (o->learn != NULL) {
+        directory = strdup(conf_path("--learn", o->learn));
+    } else if (!o->no_learn) {
+        directory = state_directory();
+    }
+    if (o->predict) {
+        conf_add(c, "predict", "on");
+    }
+    if (directory != NULL) {
+        make_directories(directory);
+        conf_add(c, "learn", directory);
+    }
+    free(directory);
 }
 
 /* What was set before stays; what comes later in the text wins. */
@@ -84,6 +139,7 @@ set_conf(const struct options *o)
             conf_add(&c, "profile_rate", o->rate);
         }
     }
+    add_prediction(&c, o);
     if (o->stats != NULL) {
         conf_add(&c, "stats", conf_path("--stats", o->stats));
     }
@@ -125,6 +181,16 @@ parse(struct options *o, int argc, char **argv)
         case OPTION_NO_PROFILE:
             o->no_profile = true;
             break;
+        case OPTION_PREDICT:
+            o->predict = true;
+            break;
+        case OPTION_LEARN:
+            o->learn = optarg;
+            o->predict = true;
+            break;
+        case OPTION_NO_LEARN:
+            o->no_learn = true;
+            break;
         case 'h':
             return false;
         default:
@@ -161,6 +227,10 @@ const struct tool_command tool_run = {
     "  -o, --output=FILE     the profile; %p is the process id (tide.%p.tide)\n"
     "  -r, --rate=BYTES      a sample every so many bytes, such as 64K (the library's default)\n"
     "      --no-profile      only run it\n"
+    "      --predict         make memory ready before the program asks for it\n"
+    "      --learn=DIR       the same; what it grows by is kept in DIR for its next run\n"
+    "                        ($XDG_STATE_HOME/tidemalloc)\n"
+    "      --no-learn        neither keep nor use that\n"
     "  -s, --stats=FILE      statistics at exit; %p as above, or the word stderr\n"
     "  -c, --conf=KEY:VALUE,...  more for TIDE_CONF\n"
     "      --library=FILE    this libtidemalloc.so, not the installed one\n"

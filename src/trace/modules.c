@@ -2,14 +2,13 @@
 /* See modules.h. The build-id is read from the file, when it still is the one that is mapped. */
 #include "trace/modules.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "base/bits.h"
+#include "base/build_id.h"
 
 enum { NOTES_MAX = 1024, HEADERS_MAX = 32, LINE_MAX_BYTES = 4096 + 128 };
 
@@ -22,37 +21,8 @@ struct mapping {
 
 /* ---- Build-ids ------------------------------------------------------------------------------- */
 
-/* Its bytes in these notes; 0: there is none. */
 static size_t
-find_build_id(const unsigned char *notes, size_t bytes, unsigned char *id)
-{
-    size_t at = 0;
-
-    while (bytes - at >= sizeof(Elf64_Nhdr)) {
-        Elf64_Nhdr note;
-        size_t name, text;
-
-        memcpy(&note, notes + at, sizeof note);
-        name = at + sizeof note;
-        if (note.n_namesz > bytes || note.n_descsz > bytes) {
-            return 0;
-        }
-        text = name + align_up(note.n_namesz, 4);
-        at = text + align_up(note.n_descsz, 4);
-        if (at > bytes) {
-            return 0;
-        }
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
-            memcmp(notes + name, "GNU", 4) == 0 && note.n_descsz <= TRACE_BUILD_ID_MAX) {
-            memcpy(id, notes + text, note.n_descsz);
-            return note.n_descsz;
-        }
-    }
-    return 0;
-}
-
-static size_t
-read_build_id(int fd, unsigned char *id)
+read_build_id(int fd, uint8_t *id)
 {
     unsigned char notes[NOTES_MAX];
     Elf64_Phdr headers[HEADERS_MAX];
@@ -73,14 +43,14 @@ read_build_id(int fd, unsigned char *id)
 
         if (headers[i].p_type == PT_NOTE && headers[i].p_filesz <= sizeof notes) {
             n = pread(fd, notes, headers[i].p_filesz, (off_t)headers[i].p_offset);
-            found = n <= 0 ? 0 : find_build_id(notes, (size_t)n, id);
+            found = n <= 0 ? 0 : build_id_find(notes, (size_t)n, id);
         }
     }
     return found;
 }
 
 static size_t
-build_id_of(const struct mapping *m, unsigned char *id)
+build_id_of(const struct mapping *m, uint8_t *id)
 {
     int fd = m->path[0] != '/' ? -1 : open(m->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat status;
@@ -102,7 +72,8 @@ build_id_of(const struct mapping *m, unsigned char *id)
 static void
 write_module_locked(struct trace_modules *all, const struct mapping *m)
 {
-    unsigned char id[TRACE_BUILD_ID_MAX], *to;
+    uint8_t id[BUILD_ID_MAX];
+    unsigned char *to;
     size_t path = strlen(m->path);
     struct trace_module module;
 

@@ -12,13 +12,30 @@ said "profile:true,profile_out:$here/tide.%p.tide"
 LD_PRELOAD=/lib/none.so TIDE_CONF=verbose:false expect 0 \
     "$tide" run -o a.tide -r 64K -s stderr -c abort:false --library="$TIDE_LIB" env
 said "LD_PRELOAD=$TIDE_LIB:/lib/none.so"
-said "TIDE_CONF=verbose:false,profile:true,profile_out:$here/a.tide,profile_rate:64K,stats:"
+said "TIDE_CONF=verbose:false,profile:true,profile_out:$here/a.tide,profile_rate:64K,"
 said ",stats:stderr,abort:false"
 expect 0 "$tide" run --no-profile --library="$TIDE_LIB" env
 ! grep -q '^TIDE_CONF=.*profile' out || fail "a profile although none was wanted"
 # The one beside the tool is found.
 expect 0 "$tide" run --no-profile env
 said "LD_PRELOAD=$(readlink -f "$TIDE_BUILD/.libs/libtidemalloc.so.0")"
+
+# Predictions, and where what is learned is kept.
+unset XDG_STATE_HOME
+HOME=$here/home expect 0 "$tide" run env
+said "learn:$here/home/.local/state/tidemalloc"
+! grep -q 'predict:' out || fail "predicts although that was not asked"
+[ "$(stat -c %a "$here/home/.local/state/tidemalloc")" = 700 ] || fail "the directory was not made"
+XDG_STATE_HOME=$here/xdg expect 0 "$tide" run --predict env
+said "predict:on,learn:$here/xdg/tidemalloc"
+HOME='' expect 0 "$tide" run env
+! grep -q 'learn:' out || fail "learns although there is no place for it"
+XDG_STATE_HOME=$here/xdg expect 0 "$tide" run --predict --no-learn env
+! grep -q 'learn:' out || fail "learns although that was not wanted"
+expect 0 "$tide" run --learn=here/there env
+said "predict:on,learn:$here/here/there"
+expect 2 "$tide" run --learn=a,b true
+complained "comma"
 
 expect 42 "$tide" run -- sh -c 'exit 42'
 expect 0 "$tide" run printf '%s\n' --help

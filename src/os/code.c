@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* See code.h. */
+#include "os/code.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <sys/auxv.h>
+
+#include "os/lock.h"
+
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
+#pragma weak _dl_find_object
+#define HAVE_FIND_OBJECT 1
+#else
+#define HAVE_FIND_OBJECT 0
+#endif
+
+/* Deeper stacks than that are not worth telling from other mappings. */
+#define STACK_BYTES_MAX ((uintptr_t)1 << 30)
+#define HASH_FACTOR 0x9e3779b97f4a7c15u
+
+static char **arguments; /* init: */
+
+static uint64_t
+hash_bytes(uint64_t hash, const void *bytes, size_t len)
+{
+    const unsigned char *p = bytes;
+
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ p[i]) * HASH_FACTOR;
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
+/* Of an object whose first segment, of file offset 0, is at `base - first`. */
+static size_t
+find_build_id(const ElfW(Phdr) * headers, size_t count, uintptr_t base, uint8_t *id)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < count && len == 0; i++) {
+        if (headers[i].p_type == PT_NOTE) {
+            len = build_id_find((const void *)(base + headers[i].p_vaddr), headers[i].p_memsz, id);
+        }
+    }
+    return len;
+}
+
+TIDE_COLD size_t
+os_program_build_id(uint8_t *id)
+{
+    uintptr_t at = getauxval(AT_PHDR);
+    const ElfW(Phdr) *headers = (const void *)at;
+    size_t count = getauxval(AT_PHNUM);
+    uintptr_t base = 0;
+
+    if (headers == NULL) {
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (headers[i].p_type == PT_PHDR) {
+            base = at - headers[i].p_vaddr;
+        }
+    }
+    return find_build_id(headers, count, base, id);
+}
+
+#if HAVE_FIND_OBJECT
+static uint64_t
+object_hash(uintptr_t start)
+{
+    const ElfW(Ehdr) *elf = (const void *)start;
+    const ElfW(Phdr) *headers = (const void *)(start + sizeof *elf);
+    uint8_t id[BUILD_ID_MAX];
+    uintptr_t first = 0;
+    size_t len;
+
+    /* As all linkers lay files out; else the headers may not be mapped. */
+    if (memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_phoff != sizeof *elf) {
+        return 0;
+    }
+    for (size_t i = 0; i < elf->e_phnum; i++) {
+        if (headers[i].p_type == PT_LOAD && headers[i].p_offset == 0) {
+            first = headers[i].p_vaddr;
+            break;
+        }
+    }
+    len = find_build_id(headers, elf->e_phnum, start - first, id);
+    return len == 0 ? 0 : hash_bytes(1, id, len);
+}
+
+TIDE_COLD uint64_t
+os_code_key(uintptr_t address)
+{
+    struct dl_find_object object;
+    uint64_t hash;
+    uintptr_t offset;
+
+    if (_dl_find_object == NULL || _dl_find_object((void *)address, &object) != 0) {
+        return 0;
+    }
+    hash = object_hash((uintptr_t)object.dlfo_map_start);
+    offset = address - (uintptr_t)object.dlfo_map_start;
+    return hash == 0 ? 0 : hash_bytes(hash, &offset, sizeof offset);
+}
+#else
+TIDE_COLD uint64_t
+os_code_key(uintptr_t address)
+{
+    (void)address;
+    return 0;
+}
+#endif
+
+void
+os_note_arguments(char **argv)
+{
+    arguments = argv;
+}
+
+TIDE_COLD uint64_t
+os_arguments_key(void)
+{
+    uint64_t hash = 2;
+
+    if (arguments == NULL || arguments[0] == NULL) {
+        return 0;
+    }
+    for (size_t i = 1; arguments[i] != NULL; i++) {
+        hash = hash_bytes(hash, arguments[i], strlen(arguments[i]) + 1);
+    }
+    return hash;
+}
+
+TIDE_COLD uint32_t
+os_stack_height(uintptr_t address)
+{
+    uintptr_t thread = (uintptr_t)lock_self(); /* thread-local data is where its stack begins */
+    uintptr_t main_thread = (uintptr_t)arguments;
+
+    if (thread > address && thread - address < STACK_BYTES_MAX) {
+        return (uint32_t)(thread - address);
+    }
+    if (main_thread > address && main_thread - address < STACK_BYTES_MAX) {
+        return (uint32_t)(main_thread - address);
+    }
+    return 0;
+}

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+# learn: a file for each program that grows, none for others; the next run knows it, forecasts from
+# its first moment on, and makes memory ready; damaged and strange files are as none and replaced;
+# many processes write at a time; children of fork, and programs without it, leave none.
+# only: tide
+# seconds: 240
+grow=$(t_build "$here/programs/grow.c")
+state=$PWD/state
+
+# run CONF COMMAND...: its statistics are in stats.json.
+run() {
+    local conf=$1
+    shift
+    preloaded TIDE_CONF="$conf,stats:stats.json" "$@" >out 2>err || fail "$* ($conf): $(cat err)"
+    [ ! -s err ] || fail "$* ($conf) complained: $(cat err)"
+}
+figure() {
+    python3 -c '
+import json, sys
+def find(tree):
+    for key, value in tree.items():
+        if key == sys.argv[1]:
+            print(value)
+        elif isinstance(value, dict):
+            find(value)
+find(json.load(open("stats.json")))' "$1"
+}
+learn=predict:on,learn:$state
+
+run "learn:$state" "$grow" 64
+[ ! -e "$state" ] || fail "learned without predict:on"
+run "$learn" "$grow" 64
+[ "$(figure learn_known)" = 0 ] || fail "knows $(figure learn_known) phases from nowhere"
+[ "$(figure learn_begun)" -ge 2 ] || fail "$(figure learn_begun) phases began"
+[ "$(figure learn_forecast)" = 0 ] || fail "forecast what it could not know"
+[ "$(stat -c %a "$state")" = 700 ] || fail "the directory's mode is $(stat -c %a "$state")"
+files=("$state"/*)
+file=${files[0]}
+[ ${#files[@]} = 1 ] || fail "not one file: ${files[*]}"
+id=$(readelf -n "$grow" | sed -n 's/.*Build ID: //p')
+[ "${file##*/}" = "$id.learned" ] || fail "the file is called $file, the program is of build $id"
+[ "$(stat -c %a "$file")" = 600 ] || fail "the file's mode is $(stat -c %a "$file")"
+[ "$(stat -c %s "$file")" -le 13312 ] || fail "the file has $(stat -c %s "$file") bytes"
+
+# The callers are known again wherever the program and its libraries are loaded.
+run "$learn" "$grow" 64
+[ "$(figure learn_known)" -ge 3 ] || fail "knows $(figure learn_known) phases only"
+[ "$(figure learn_forecast)" -ge 3 ] ||
+    fail "$(figure learn_forecast) of $(figure learn_begun) phases were forecast"
+
+# Another command line: the start of the program alone is known, and its callers.
+run "$learn" "$grow" 48
+[ "$(figure learn_forecast)" -lt "$(figure learn_begun)" ] || fail "the arguments were forgotten"
+[ "$(figure learn_forecast)" -ge 2 ] || fail "another command line knows nothing"
+
+# Programs that do not grow leave nothing, and children of fork are not the program.
+run "$learn" /bin/true
+run "$learn" bash -c '(:); (:); /bin/true'
+[ "$(find "$state" -type f | wc -l)" = 1 ] || fail "left for nothing: $(ls "$state")"
+
+# What is damaged is not used, and replaced. Of another build, another version, no file at all.
+good=$(mktemp) && cp "$file" "$good"
+spoil() {
+    run "$learn" "$grow" 48
+    [ "$(figure learn_known)" = 0 ] || fail "took what was $1 for what was learned"
+    run "$learn" "$grow" 48
+    [ "$(figure learn_known)" -ge 1 ] || fail "$1: it was not replaced"
+    cp "$good" "$file"
+}
+for at in 0 8 12 16 20 30 60 200; do
+    python3 - "$file" $at <<'END'
+import sys
+name, at = sys.argv[1], int(sys.argv[2])
+data = bytearray(open(name, "rb").read())
+data[at] ^= 0x40
+open(name, "wb").write(data)
+END
+    spoil "damaged at $at"
+done
+truncate -s 100 "$file"
+spoil "cut short"
+: >"$file"
+spoil empty
+head -c 200000 /dev/zero >"$file"
+spoil zeros
+cat "$good" "$good" >"$file"
+spoil "twice as long"
+rm "$file" && mkfifo "$file"
+spoil "a pipe" # which nobody writes to
+rm "$file" && ln -s "$good" "$file"
+spoil "a link"
+
+# Where nothing can be written the program runs all the same.
+run "predict:on,learn:/dev/null/nowhere" "$grow" 48
+[ "$(figure learn_failed)" = 1 ] || fail "did not count that it could not write"
+
+# Many at a time.
+for ((i = 0; i < 12; i++)); do
+    preloaded TIDE_CONF="$learn" "$grow" 24 >out.$i 2>err.$i &
+done
+wait
+for ((i = 0; i < 12; i++)); do
+    [ ! -s err.$i ] || fail "one of many complained: $(cat err.$i)"
+done
+run "$learn" "$grow" 24
+[ "$(figure learn_known)" -ge 3 ] || fail "what many wrote is of no use"
+[ "$(find "$state" -type f | wc -l)" = 1 ] || fail "files stayed behind: $(ls "$state")"
+
+# One that is killed has written when its growth was over for ten seconds.
+rm "$file"
+preloaded TIDE_CONF="$learn" python3 -c '
+import time
+kept = [bytearray(1 << 20) for i in range(64)]
+time.sleep(60)' &
+server=$!
+for ((i = 0; i < 300 && $(find "$state" -type f | wc -l) == 0; i++)); do
+    sleep 0.1
+done
+kill -KILL $server
+[ "$(find "$state" -type f | wc -l)" = 1 ] || fail "a server learned nothing in 30 s"
