@@ -294,8 +294,7 @@ os_populate(void *address, size_t size)
 
     if (!os_has(OS_FEATURE_POPULATE_WRITE)) {
         for (size_t at = 0; at < size; at += OS_PAGE) {
-            (void)__atomic_fetch_or((char *)address + at, 0,
-                                    __ATOMIC_RELAXED); /* whoever else writes there meanwhile */
+            (void)atomic_or_relaxed((char *)address + at, 0); /* others may write there, too */
         }
         return 0;
     }
