@@ -260,5 +260,8 @@ arena_runs_low(void)
 void arena_count_hole_purge(const char *address, size_t bytes);
 
 void arena_init(size_t huge_threshold_bytes, bool huge);
+/* The process is expected to grow to that: if it will pass the threshold, dense memory is of huge
+ * pages from now on. Before there is a second thread. */
+void arena_expect(size_t bytes);
 
 #endif

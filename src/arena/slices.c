@@ -49,12 +49,20 @@ uint32_t arena_tick;
 static struct bucket_lists lists[CHUNK_KINDS][2]; /* lock(arena) */
 static struct cursor cursors[CHUNK_KINDS];        /* lock(arena) */
 static size_t lowest_free;                        /* lock(arena): no wholly free chunk below */
-static size_t huge_threshold_slices = SIZE_MAX;   /* init: */
+static size_t huge_threshold_slices = SIZE_MAX;   /* atomic(relaxed): */
 
 void
 arena_init(size_t huge_threshold_bytes, bool huge)
 {
     huge_threshold_slices = huge ? huge_threshold_bytes >> SLICE_SHIFT : SIZE_MAX;
+}
+
+void
+arena_expect(size_t bytes)
+{
+    if (bytes >> SLICE_SHIFT >= huge_threshold_slices) {
+        atomic_store_relaxed(&huge_threshold_slices, 0);
+    }
 }
 
 /* --- bucket lists ------------------------------------------------------------------------- */
@@ -530,8 +538,8 @@ alloc_chunks(size_t count, size_t align, enum chunk_kind kind, bool clean)
 static enum chunk_kind
 kind_for(enum slices_want want, size_t count)
 {
-    bool dense =
-        want == SLICES_DENSE && arena_counters.used_slices + count >= huge_threshold_slices;
+    bool dense = want == SLICES_DENSE &&
+                 arena_counters.used_slices + count >= atomic_load_relaxed(&huge_threshold_slices);
 
     return dense ? CHUNK_HUGE_PAGES : CHUNK_SMALL_PAGES;
 }

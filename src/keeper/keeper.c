@@ -301,7 +301,10 @@ save_learned(bool at_exit)
 TIDE_COLD void
 keeper_learn(const char *directory)
 {
-    if (keeper_config.predict && learn_begin(directory) >= threshold_bytes()) {
+    uint64_t expected = keeper_config.predict ? learn_begin(directory) : 0;
+
+    arena_expect(expected);
+    if (expected >= threshold_bytes()) {
         (void)keeper_start();
     }
 }

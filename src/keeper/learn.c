@@ -37,6 +37,7 @@ static TIDE_SPARSE struct phases phases;   /* lock(pass) */
 static TIDE_SPARSE struct learn_file file; /* whoever set is_busy, and the constructor */
 static uint32_t is_busy;                   /* atomic: somebody reads or writes the file */
 static TIDE_SPARSE char path[PATH_BYTES];  /* init: of the file */
+static const char *place;                  /* init: the directory */
 static uint8_t build_id[BUILD_ID_MAX];     /* init: */
 static bool is_on;                         /* atomic(relaxed): */
 static uint32_t events_taken;              /* lock(pass): of callers_get */
@@ -88,6 +89,9 @@ read_file(void)
     size_t bytes = 0;
     long got = fd < 0 ? 0 : 1;
 
+    if (fd >= 0 && !os_file_is_own(fd)) {
+        got = 0;
+    }
     while (got > 0 && bytes < sizeof file) {
         got = os_file_read(fd, (char *)&file + bytes, sizeof file - bytes);
         bytes += got > 0 ? (size_t)got : 0;
@@ -110,6 +114,7 @@ put_file(int fd, void *unused)
 static void
 write_file(void)
 {
+    (void)os_make_directory(place, 0700); /* where it cannot be, the file cannot either */
     if (os_file_replace(path, true, put_file, NULL) == 0) {
         counter_add(&learn_counters.saved, 1);
     } else {
@@ -184,7 +189,7 @@ learn_begin(const char *directory)
     if (!make_path(directory)) {
         return 0;
     }
-    (void)os_make_directory(directory, 0700); /* where it cannot be, the file cannot either */
+    place = directory;
     phases_init(&phases);
     read_file();
     take_from_file();
@@ -219,13 +224,7 @@ learn_observe_locked(uint64_t now_ns, uint64_t level)
 TIDE_COLD uint64_t
 learn_advise_locked(uint64_t now_ns, uint64_t level, uint64_t within_ns)
 {
-    uint64_t then;
-
-    if (!atomic_load_relaxed(&is_on)) {
-        return 0;
-    }
-    then = phases_forecast(&phases, now_ns, now_ns + within_ns);
-    return then > level ? then - level : 0;
+    return atomic_load_relaxed(&is_on) ? phases_advise(&phases, now_ns, level, within_ns) : 0;
 }
 
 /* The highest of the whole run: between two looks it may have been higher. */

@@ -7,6 +7,7 @@
 #include <sys/auxv.h>
 
 #include "os/lock.h"
+#include "os/os.h"
 
 #ifdef DLFO_STRUCT_HAS_EH_DBASE
 #pragma weak _dl_find_object
@@ -33,15 +34,39 @@ hash_bytes(uint64_t hash, const void *bytes, size_t len)
     return hash;
 }
 
-/* Of an object whose first segment, of file offset 0, is at `base - first`. */
+/* The headers of an object whose first byte is there, as all linkers lay files out; NULL: it is
+ * another way, and they may not be mapped. */
+static const ElfW(Phdr) * headers_behind(uintptr_t start)
+{
+    const ElfW(Ehdr) *elf = (const void *)start;
+
+    if (memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_phoff != sizeof *elf) {
+        return NULL;
+    }
+    return (const void *)(start + sizeof *elf);
+}
+
+/* How far it is from where its headers say: where the first byte of the file is mapped, if that is
+ * there. */
+static uintptr_t
+slide_of(const ElfW(Phdr) * headers, size_t count, uintptr_t start)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (headers[i].p_type == PT_LOAD && headers[i].p_offset == 0) {
+            return start - headers[i].p_vaddr;
+        }
+    }
+    return start;
+}
+
 static size_t
-find_build_id(const ElfW(Phdr) * headers, size_t count, uintptr_t base, uint8_t *id)
+find_build_id(const ElfW(Phdr) * headers, size_t count, uintptr_t slide, uint8_t *id)
 {
     size_t len = 0;
 
     for (size_t i = 0; i < count && len == 0; i++) {
         if (headers[i].p_type == PT_NOTE) {
-            len = build_id_find((const void *)(base + headers[i].p_vaddr), headers[i].p_memsz, id);
+            len = build_id_find((const void *)(slide + headers[i].p_vaddr), headers[i].p_memsz, id);
         }
     }
     return len;
@@ -53,40 +78,32 @@ os_program_build_id(uint8_t *id)
     uintptr_t at = getauxval(AT_PHDR);
     const ElfW(Phdr) *headers = (const void *)at;
     size_t count = getauxval(AT_PHNUM);
-    uintptr_t base = 0;
+    uintptr_t start = at - sizeof(ElfW(Ehdr));
 
-    if (headers == NULL) {
-        return 0;
-    }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; at != 0 && i < count; i++) {
         if (headers[i].p_type == PT_PHDR) {
-            base = at - headers[i].p_vaddr;
+            return find_build_id(headers, count, at - headers[i].p_vaddr, id);
         }
     }
-    return find_build_id(headers, count, base, id);
+    /* A static program does not say where they are. */
+    if (at == 0 || start % OS_PAGE != 0 || headers_behind(start) != headers) {
+        return 0;
+    }
+    return find_build_id(headers, count, slide_of(headers, count, start), id);
 }
 
 #if HAVE_FIND_OBJECT
 static uint64_t
 object_hash(uintptr_t start)
 {
-    const ElfW(Ehdr) *elf = (const void *)start;
-    const ElfW(Phdr) *headers = (const void *)(start + sizeof *elf);
+    const ElfW(Phdr) *headers = headers_behind(start);
+    size_t count = ((const ElfW(Ehdr) *)(const void *)start)->e_phnum;
     uint8_t id[BUILD_ID_MAX];
-    uintptr_t first = 0;
-    size_t len;
+    size_t len = 0;
 
-    /* As all linkers lay files out; else the headers may not be mapped. */
-    if (memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_phoff != sizeof *elf) {
-        return 0;
+    if (headers != NULL) {
+        len = find_build_id(headers, count, slide_of(headers, count, start), id);
     }
-    for (size_t i = 0; i < elf->e_phnum; i++) {
-        if (headers[i].p_type == PT_LOAD && headers[i].p_offset == 0) {
-            first = headers[i].p_vaddr;
-            break;
-        }
-    }
-    len = find_build_id(headers, elf->e_phnum, start - first, id);
     return len == 0 ? 0 : hash_bytes(1, id, len);
 }
 

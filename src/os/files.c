@@ -48,6 +48,17 @@ os_file_close(int fd)
     errno = saved_errno;
 }
 
+TIDE_COLD bool
+os_file_is_own(int fd)
+{
+    struct stat status;
+    int saved_errno = errno;
+    bool own = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid();
+
+    errno = saved_errno;
+    return own;
+}
+
 TIDE_COLD int
 os_file_remove(const char *path)
 {

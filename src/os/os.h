@@ -148,6 +148,8 @@ bool os_thread_exists(int pid, int tid);
 int os_file_open(const char *path, int flags, unsigned mode);
 long os_file_read(int fd, void *buffer, size_t size);
 void os_file_close(int fd);
+/* A regular file of the process's user? */
+bool os_file_is_own(int fd);
 int os_file_remove(const char *path);
 /* `replace`: whatever bears the name now; otherwise EEXIST. */
 int os_file_rename(const char *from, const char *to, bool replace);

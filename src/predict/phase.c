@@ -169,6 +169,15 @@ phases_forecast(const struct phases *phases, uint64_t now_ns, uint64_t at_ns)
 }
 
 uint64_t
+phases_advise(const struct phases *phases, uint64_t now_ns, uint64_t level, uint64_t within_ns)
+{
+    uint64_t then = phases_forecast(phases, now_ns, now_ns + within_ns);
+    uint64_t now = phases_forecast(phases, now_ns, now_ns);
+
+    return then > level ? min_zu(then - level, then - now) : 0;
+}
+
+uint64_t
 phases_highest(const struct phases *phases, uint64_t now_ns)
 {
     return phases_forecast(phases, now_ns, UINT64_MAX / 2);

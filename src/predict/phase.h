@@ -65,6 +65,11 @@ void phases_begin(struct phases *phases, uint64_t key, uint64_t at_ns, uint64_t 
 void phases_observe(struct phases *phases, uint64_t now_ns, uint64_t level);
 /* The level that will be reached by then, by what is known of the phases under way; 0: nothing. */
 uint64_t phases_forecast(const struct phases *phases, uint64_t now_ns, uint64_t at_ns);
+/* Bytes that should be ready for the growth until then: as much as earlier runs grew by in that
+ * time, and no more than leads to where they were. A run that is slower than they were grows on
+ * when they had ended, and faster ones are ahead: neither is told here. */
+uint64_t phases_advise(const struct phases *phases, uint64_t now_ns, uint64_t level,
+                       uint64_t within_ns);
 /* The highest level that they will reach. */
 uint64_t phases_highest(const struct phases *phases, uint64_t now_ns);
 /* When the last time of the last phase under way comes; 0: there is none. */

@@ -87,6 +87,10 @@ cat "$good" "$good" >"$file"
 spoil "twice as long"
 rm "$file" && mkfifo "$file"
 spoil "a pipe" # which nobody writes to
+if [ "$(id -u)" = 0 ]; then
+    chown 12345 "$file"
+    spoil "somebody else's"
+fi
 rm "$file" && ln -s "$good" "$file"
 spoil "a link"
 

@@ -146,6 +146,21 @@ test_of_several_the_highest_counts(void **state)
 }
 
 static void
+test_what_is_made_ready_is_growth_not_a_lag(void **state)
+{
+    (void)state;
+    ramp(KEY, 1000 * MS, 0, 640 * MIB, 640 * MS);
+    end_run();
+    phases_begin(&phases, KEY, 2000 * MS, 0);
+    assert_int_equal(phases_advise(&phases, 2000 * MS, 0, 20 * MS), 20 * MIB);
+    assert_int_equal(phases_advise(&phases, 2320 * MS, 320 * MIB, 20 * MS), 20 * MIB);
+    assert_int_equal(phases_advise(&phases, 2320 * MS, 330 * MIB, 20 * MS), 10 * MIB); /* ahead */
+    assert_int_equal(phases_advise(&phases, 2320 * MS, 400 * MIB, 20 * MS), 0);
+    assert_int_equal(phases_advise(&phases, 2320 * MS, 100 * MIB, 20 * MS), 20 * MIB); /* behind */
+    assert_int_equal(phases_advise(&phases, 2700 * MS, 320 * MIB, 20 * MS), 0); /* they had ended */
+}
+
+static void
 test_it_ends(void **state)
 {
     uint64_t last = PHASE_FIRST_NS << (PHASE_STEPS - 1);
@@ -252,6 +267,7 @@ main(void)
         cmocka_unit_test_setup(test_falling_levels_are_no_growth_and_lose_none, begin),
         cmocka_unit_test_setup(test_the_least_of_the_last_runs_counts, begin),
         cmocka_unit_test_setup(test_of_several_the_highest_counts, begin),
+        cmocka_unit_test_setup(test_what_is_made_ready_is_growth_not_a_lag, begin),
         cmocka_unit_test_setup(test_it_ends, begin),
         cmocka_unit_test_setup(test_small_growth_is_not_worth_a_key, begin),
         cmocka_unit_test_setup(test_those_that_grow_least_or_are_old_make_room, begin),
