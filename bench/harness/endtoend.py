@@ -167,7 +167,8 @@ def install(runner):
 def keys_of(document, benchmark):
     """The keys of its figures, as they were reported."""
     entry = entry_of(document, benchmark)
-    samples = [s for result in entry["results"].values() for s in result["samples"]] if entry else []
+    results = entry["results"].values() if entry else ()
+    samples = [sample for result in results for sample in result["samples"]]
     return list(dict.fromkeys(key for sample in samples for key in sample
                               if key.endswith((THROUGHPUT, P99))))
 

@@ -17,8 +17,8 @@ from rows import FIRST, FIRST_TWIN, LEARN, LEARN_TWINS, OFF, SECOND, LearningPee
 from scores import Score, figure_tables, ratio, worst_score
 from summary import geometric_mean
 
-IMPORTS = ("import argparse, asyncio, csv, dataclasses, decimal, email, http.client, json, logging, "
-           "sqlite3, ssl, unittest, urllib.request, xml.dom.minidom")
+IMPORTS = ("import argparse, asyncio, csv, dataclasses, decimal, email, http.client, json, "
+           "logging, sqlite3, ssl, unittest, urllib.request, xml.dom.minidom")
 
 
 def compiler():

@@ -58,8 +58,8 @@ struct outcome {
     uint64_t system_us;
     uint64_t minor_faults;
     uint64_t major_faults;
-    uint64_t hwm_kib;      /* greatest of all processes */
-    uint64_t hwm_main_kib; /* the program itself */
+    uint64_t hwm_kib;       /* greatest of all processes */
+    uint64_t hwm_main_kib;  /* the program itself */
     uint64_t thread_faults; /* minor, of the first thread of the process with hwm_kib */
     unsigned processes;
     int status; /* as of wait */

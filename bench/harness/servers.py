@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Servers under load: each driver starts a server with the given environment in the runner's scratch
-directory, drives it over a unix socket with a client that runs on the system's allocator, and
-returns a sample.
+"""Servers under load: each driver starts a server with the given environment in the runner's
+scratch directory, drives it over a unix socket with a client that runs on the system's allocator,
+and returns a sample.
 
 redis: wall_ns is the time redis-benchmark took for fixed numbers of SET, GET, LPUSH and LRANGE.
 Then values of many sizes are stored, nine of ten keys deleted, and the server left alone for 2 s.

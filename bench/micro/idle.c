@@ -87,8 +87,8 @@ usage_of(const char *tid)
     }
     read_task(tid, "status", text, sizeof text);
     usage.cpu_ns = cpu_ns;
-    usage.switches = field(text, "\nvoluntary_ctxt_switches:") +
-                     field(text, "\nnonvoluntary_ctxt_switches:");
+    usage.switches =
+        field(text, "\nvoluntary_ctxt_switches:") + field(text, "\nnonvoluntary_ctxt_switches:");
     return usage;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A Python server without its network: requests of JSON are read, answered from a cache or anew, and
-rendered. Each is timed. Prints how many it did in a second, and the time of the slowest hundredth.
+"""A Python server without its network: requests of JSON are read, answered from a cache or anew,
+and rendered. Each is timed. Prints how many it did in a second, and the time of the slowest
+hundredth.
 """
 
 import json
