@@ -4,7 +4,7 @@ blocks of very different lifetimes. Each score is the library over the best peer
 """
 
 from catalog import Benchmark
-from rows import LEARN, OFF, ON, PLAIN, SECOND, SETTINGS, THIRD, Row
+from rows import LEARN, OFF, ON, PLAIN, SECOND, SECOND_TWIN, SETTINGS, THIRD, Row
 from scores import (Score, figure_tables, median, over_best, ratio, rivals, worst, worst_score)
 
 RAMPS = tuple(
@@ -78,6 +78,7 @@ def ramp_scores(document):
             ("p99.9", 0.5, ON, "p999_ns"),
             ("wall time", 0.85, ON, "wall_ns"),
             ("page faults in the second run", 0.005, SECOND, "thread_faults"),
+            ("page faults in the second run's twin", 0.005, SECOND_TWIN, "thread_faults"),
             ("page faults in the third run", 0.005, THIRD, "thread_faults"))]
     scores.insert(5, worst_score("ramp: held beyond what it holds without, of the live bytes", 0.03,
                                  names(RAMPS), lambda name: beyond(document, name)))
@@ -117,7 +118,7 @@ def lifetime_scores(document):
                                                              "beyond_permille"))]
 
 
-RAMP_ROW = Row("Ramps", RAMPS, (OFF, ON, *LEARN), (), ramp_scores,
+RAMP_ROW = Row("Ramps", RAMPS, (OFF, ON, *LEARN, SECOND_TWIN), (), ramp_scores,
                lambda document: figure_tables(document, RAMPS, RAMP_FIGURES), PLAIN)
 WAVE_ROW = Row("Waves", WAVES, (OFF, ON), (), wave_scores,
                lambda document: figure_tables(document, WAVES, WAVE_FIGURES), SETTINGS)

@@ -7,7 +7,9 @@ and how it is scored is in the rows' modules.
 
 import argparse
 import os
+import resource
 import tempfile
+import time
 from dataclasses import dataclass
 
 import adverse
@@ -27,6 +29,7 @@ from rows import Row
 from runner import BenchError, run_benchmark
 
 ROUNDS = 3
+OTHERS_MAX = 0.05   # of the processors: with more the figures are of something else
 ROWS = (growth.RAMP_ROW, learned.ROW, growth.WAVE_ROW, adverse.SERIES_ROW, growth.LIFETIME_ROW,
         adverse.IDLE_ROW, endtoend.ROW)
 
@@ -111,6 +114,24 @@ def make_steps(options, chosen, peers, runner):
     return steps
 
 
+def own_seconds():
+    """Processor time of the harness and of every program that has ended."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def clocks():
+    return time.monotonic(), machine.busy_seconds(), own_seconds()
+
+
+def share_of_others(before, after, processors):
+    """Of what the processors could have done, what they did for somebody else; None if unknown."""
+    if None in before or None in after or after[0] <= before[0]:
+        return None
+    wall, busy, own = (late - early for early, late in zip(before, after))
+    return max(busy - own, 0) / (wall * processors)
+
+
 def run_all(steps, runner, document):
     progress = Progress([step.benchmark for step in steps],
                         {step.benchmark.name: len(step.peers) * step.rounds for step in steps})
@@ -119,13 +140,15 @@ def run_all(steps, runner, document):
     try:
         for step in steps:
             progress.begin(step.benchmark)
-            started = progress.last
+            before = clocks()
             results = run_benchmark(runner, step.benchmark, step.peers, step.rounds, False,
                                     progress)
+            after = clocks()
             document["benchmarks"].append({
                 "name": step.benchmark.name, "row": step.row.title, "about": step.benchmark.about,
                 "command": list(step.benchmark.command), "rounds": step.rounds,
-                "seconds": round(progress.last - started, 1), "results": results})
+                "seconds": round(after[0] - before[0], 1), "results": results,
+                "others": share_of_others(before, after, document["machine"]["processors"])})
         progress.end()
         document["complete"] = True
     except KeyboardInterrupt:
@@ -140,6 +163,18 @@ def notes(document):
     return "\n".join(lines)
 
 
+def disturbance(document):
+    """What to think of the page when others used the machine, "" when they did not."""
+    shares = {entry["name"]: entry["others"] for entry in document["benchmarks"]
+              if (entry.get("others") or 0) > OTHERS_MAX}
+    if not shares:
+        return ""
+    return ("**Others used the machine**, in " +
+            ", ".join(f"{name} ({share:.0%})" for name, share in shares.items()) +
+            ". The library makes nothing ready where no processor is idle, so with forecasts not "
+            "only times but page faults and memory are of that, too. Do not judge by these.")
+
+
 def time_table(document):
     return report.table(["row", "runs", "seconds"], [
         [row.title, sum(entry["rounds"] * len(entry["results"]) for entry in entries),
@@ -152,6 +187,7 @@ def markdown(document):
     parts = ["# Forecasts", machine.one_paragraph(document["machine"]) + ".",
              f"Medians of {document['settings']['rounds']} rounds (times what a row repeats), "
              "interleaved, ± half the distance of the quartiles.",
+             *filter(None, [disturbance(document)]),
              scores.score_table([score for row in ROWS for score in row.scores(document)])]
     if notes(document):
         parts += ["## Left out, and failures", notes(document)]

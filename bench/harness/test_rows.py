@@ -256,7 +256,8 @@ class Rows(unittest.TestCase):
         def of(row):
             return [peer.name for peer in predicting.peers_of(row, self.peers)]
 
-        self.assertEqual(of(growth.RAMP_ROW), [*RIVALS, rows.OFF, rows.ON, *rows.LEARN])
+        self.assertEqual(of(growth.RAMP_ROW), [*RIVALS, rows.OFF, rows.ON, *rows.LEARN,
+                                               rows.SECOND_TWIN])
         self.assertIn("jemalloc-100ms", of(growth.WAVE_ROW))
         self.assertEqual(of(adverse.SERIES_ROW), [rows.OFF, rows.TWIN, rows.ON])
 
@@ -277,6 +278,16 @@ class Rows(unittest.TestCase):
             said = [bool(peers.complaint(Peer("tide", "", {"TIDE_CONF": conf}), program))
                     for conf in ("predict:on", "predict:on,learn:/state")]
         self.assertEqual(said, [False, True])
+
+    def test_use_of_the_machine_by_others_is_told(self):
+        share = predicting.share_of_others((0, 100, 50), (10, 116, 56), 2)
+        self.assertEqual(share, 0.5)    # of 20 s, 16 were used, 6 by us
+        self.assertEqual(predicting.share_of_others((0, 100, 50), (10, 104, 56), 2), 0)
+        self.assertIsNone(predicting.share_of_others((0, None, 50), (10, 104, 56), 2))
+        doc = document({"ramp-250": {}, "idle": {}})
+        self.assertEqual(predicting.disturbance(doc), "")
+        doc["benchmarks"][0]["others"], doc["benchmarks"][1]["others"] = share, 0.01
+        self.assertIn("in ramp-250 (50%).", predicting.disturbance(doc))
 
     def test_page_of_an_empty_run_says_that_nothing_was_measured(self):
         doc = document({})
