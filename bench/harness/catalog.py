@@ -29,6 +29,7 @@ class Benchmark:
     over_linked: bool = False  # the program brings an allocator library of its own
     needs: tuple = ()          # programs and the packages they come from
     memory_mib: int = 64       # to begin with; later rounds use what was seen
+    seconds: float = 0         # a run takes about so long; 0: as others of its kind
 
 
 def micro(name, about, *command, **more):

@@ -47,6 +47,17 @@ def field_of(path, name):
     return None
 
 
+def busy_seconds():
+    """Processor time that was used since the start, by anybody, the host of a virtual machine
+    included; None when it cannot be read.
+    """
+    words = (read_line("/proc/stat") or "").split()[1:9]
+    if len(words) < 8:
+        return None
+    ticks = [int(word) for word in words]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+
 def chosen(line):
     """The word in brackets of a kernel setting such as 'always [madvise] never'."""
     return line.partition("[")[2].partition("]")[0] if line and "[" in line else line

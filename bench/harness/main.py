@@ -3,33 +3,22 @@
 
 import argparse
 import os
-import re
 import shutil
-import signal
-import sys
-import tempfile
-import time
 
 import callgrind
 import catalog
-import inputs
+import command
 import machine
 import peers as peer_list
 import plot
 import report
+from command import ROOT, leave_out_missing, say
 from progress import Progress, clock
-from runner import BenchError, Runner, run_benchmark
+from runner import BenchError, run_benchmark
 from summary import Summary, requirements
 
-HARNESS = os.path.dirname(os.path.abspath(__file__))
-BENCH = os.path.dirname(HARNESS)
-ROOT = os.path.dirname(BENCH)
 DEFAULT_ROUNDS = 5
 QUICK_ROUNDS = 3
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def parse_arguments(arguments):
@@ -53,25 +42,18 @@ def parse_arguments(arguments):
                         help="whose figures the requirements are about (default tide); NAME-… are "
                         "taken for variants of it and not as its rivals")
     parser.add_argument("--json", metavar="FILE", help="write the results there as well")
-    parser.add_argument("--out", metavar="DIRECTORY", help="put the results there instead")
     parser.add_argument("--gate", action="store_true", help="fail when a requirement fails")
-    parser.add_argument("--build", default=os.path.join(ROOT, "build", "bench"),
-                        metavar="DIRECTORY", help="where the programs were built")
-    parser.add_argument("--list", action="store_true", help="list the benchmarks and stop")
+    command.add_places(parser)
     options = parser.parse_args(arguments)
-    if options.rounds is not None and not 1 <= options.rounds <= 1000:
-        parser.error("--rounds: want 1 to 1000")
     if options.rounds is None:
         options.rounds = QUICK_ROUNDS if options.quick else DEFAULT_ROUNDS
+    command.check_rounds(parser, options.rounds)
     options.warm = not (options.no_warm or options.quick)
     return options
 
 
 def choose_benchmarks(options):
-    try:
-        pattern = re.compile(options.only or "")
-    except re.error as error:
-        raise BenchError(f"--only {options.only}: {error}") from error
+    pattern = command.matcher("--only", options.only or "")
     chosen = [b for b in catalog.ALL if pattern.search(b.name)
               and (b.quick or not options.quick)
               and not (options.no_real and b.kind in ("program", "server"))]
@@ -80,29 +62,11 @@ def choose_benchmarks(options):
     return chosen
 
 
-def leave_out_missing(benchmarks):
-    """Real programs that are not installed are left out, with a line each."""
-    there = []
-    for benchmark in benchmarks:
-        absent = [package for program, package in benchmark.needs if not shutil.which(program)]
-        if absent:
-            say(f"leaving out {benchmark.name}: package {', '.join(absent)} is not installed")
-        else:
-            there.append(benchmark)
-    return there
-
-
 def print_list(benchmarks):
     for b in benchmarks:
         marks = " ".join(mark for mark, on in (("quick", b.quick), ("not scored", not b.scored))
                          if on)
         print(f"{b.name:<20} {b.kind:<8} {b.about}{f' [{marks}]' if marks else ''}")
-
-
-def shown_path(peer):
-    """The library's path, relative when it is below the project."""
-    path = peer.origin or peer.path
-    return os.path.relpath(path, ROOT) if path.startswith(ROOT + os.sep) else path
 
 
 def begin_document(options, peers):
@@ -113,9 +77,7 @@ def begin_document(options, peers):
         "machine": machine.describe(ROOT),
         "settings": {"rounds": options.rounds, "quick": options.quick,
                      "warm": options.warm, "only": options.only},
-        "peers": [{"name": peer.name, "path": shown_path(peer), "variables": peer.variables,
-                   "version": machine.package_version(peer.package) if peer.package
-                   else peer.digest} for peer in peers],
+        "peers": command.describe_peers(peers),
         "instructions": {},
         "instructions_alone": {},
         "benchmarks": [],
@@ -157,18 +119,9 @@ def run_all(options, benchmarks, peers, runner, document):
     document["complete"] = True
 
 
-def output_directory(options, document):
-    if options.out:
-        return options.out
-    everything = document["complete"] and not (options.quick or options.only or options.no_real)
-    parent = os.path.join(BENCH, "results") if everything else os.path.join(options.build,
-                                                                              "results")
-    commit = document["machine"]["commit"] or "nocommit"
-    return os.path.join(parent, f"{time.strftime('%Y%m%d-%H%M%S')}-{commit}")
-
-
 def write_results(options, document):
-    directory = output_directory(options, document)
+    partial = options.quick or options.only or options.no_real
+    directory = command.output_directory(options, document, not partial)
     os.makedirs(directory, exist_ok=True)
     summary = Summary(document)
     document["requirements"] = requirements(summary)
@@ -183,19 +136,6 @@ def write_results(options, document):
     return summary
 
 
-def warn_if_busy():
-    load = os.getloadavg()[0]
-    if load > 0.3 * len(os.sched_getaffinity(0)):
-        say(f"warning: the load is {load:.1f}; other work will disturb the figures")
-
-
-def exit_status(options, document):
-    failed = [item for item in document["requirements"] if item["result"] == "FAIL"]
-    if not document["complete"]:
-        return 3
-    return 1 if options.gate and failed else 0
-
-
 def run(options):
     benchmarks = choose_benchmarks(options)
     if options.list:
@@ -204,14 +144,7 @@ def run(options):
     names = options.peers.split(",") if options.peers else None
     peers = peer_list.select(names, options.extra, ROOT, say)
     benchmarks = leave_out_missing(benchmarks)
-    libc = peer_list.find_libc()
-    warn_if_busy()
-    with tempfile.TemporaryDirectory(dir=options.build, prefix="peers-") as copies, \
-            Runner(options.build, os.path.join(BENCH, "real"), inputs.prepare(options.build),
-                   libc) as runner:
-        peer_list.freeze(peers, copies)
-        for peer in peers:
-            peer_list.check_takes_over(peer, runner.tool("pair_loop"), libc)
+    with command.session(options, peers) as runner:
         document = begin_document(options, peers)
         if options.subject not in [peer.name for peer in peers]:
             say(f"the subject {options.subject} is not among the allocators: no requirement can "
@@ -222,24 +155,8 @@ def run(options):
         except KeyboardInterrupt:
             say("\ninterrupted: what there is will be written")
         write_results(options, document)
-    return exit_status(options, document)
-
-
-def on_terminate(_signal, _frame):
-    raise KeyboardInterrupt
-
-
-def main():
-    signal.signal(signal.SIGTERM, on_terminate)
-    options = parse_arguments(sys.argv[1:])
-    try:
-        return run(options)
-    except (BenchError, peer_list.PeerError) as error:
-        say(f"scripts/bench: {error}")
-        return 2
-    except KeyboardInterrupt:
-        return 3
+    return command.exit_status(options, document)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.start("scripts/bench", parse_arguments, run)

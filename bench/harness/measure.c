@@ -12,7 +12,7 @@
  *   -E  send its standard error there (default: as it is)
  *   -t  kill it after so many seconds (default 300)
  *   -n  run it so many times, one after another; times are the median run's
- *   -x  do not trace: no hwm_kib lines
+ *   -x  do not trace: no hwm_kib lines, no thread_faults
  *
  * ru_maxrss cannot be used for the peak: a child begins with its parent's peak. The program is
  * therefore traced with stops at its end only (and at fork, to follow children), where
@@ -58,8 +58,9 @@ struct outcome {
     uint64_t system_us;
     uint64_t minor_faults;
     uint64_t major_faults;
-    uint64_t hwm_kib;      /* greatest of all processes */
-    uint64_t hwm_main_kib; /* the program itself */
+    uint64_t hwm_kib;       /* greatest of all processes */
+    uint64_t hwm_main_kib;  /* the program itself */
+    uint64_t thread_faults; /* minor, of the first thread of the process with hwm_kib */
     unsigned processes;
     int status; /* as of wait */
 };
@@ -93,6 +94,19 @@ now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* A file below /proc as text; empty when it cannot be read. */
+static void
+read_text(const char *path, char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, size - 1);
+
+    text[length > 0 ? length : 0] = '\0';
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 /* VmHWM of a stopped process in KiB, 0 when it has no memory any more. */
 static uint64_t
 read_hwm_kib(pid_t pid)
@@ -100,19 +114,29 @@ read_hwm_kib(pid_t pid)
     char path[64];
     char text[4096];
     const char *at;
-    ssize_t length;
-    int fd;
 
     snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return 0;
-    }
-    length = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    text[length > 0 ? length : 0] = '\0';
+    read_text(path, text, sizeof(text));
     at = strstr(text, "VmHWM:");
     return at == NULL ? 0 : strtoull(at + 6, NULL, 10);
+}
+
+/* Minor faults of a stopped process's first thread alone, not of those that help it. */
+static uint64_t
+read_thread_faults(pid_t pid)
+{
+    unsigned long long faults = 0;
+    char path[64];
+    char text[1024];
+    const char *at;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)pid);
+    read_text(path, text, sizeof(text));
+    at = strrchr(text, ')'); /* of the name; state and six numbers are before the one wanted */
+    if (at != NULL) {
+        sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %llu", &faults);
+    }
+    return faults;
 }
 
 static void
@@ -157,7 +181,10 @@ handle_stop(pid_t pid, pid_t main_pid, int status, struct outcome *outcome)
     if (event == PTRACE_EVENT_EXIT) {
         uint64_t hwm = read_hwm_kib(pid);
 
-        outcome->hwm_kib = hwm > outcome->hwm_kib ? hwm : outcome->hwm_kib;
+        if (hwm >= outcome->hwm_kib) {
+            outcome->hwm_kib = hwm;
+            outcome->thread_faults = read_thread_faults(pid);
+        }
         outcome->hwm_main_kib = pid == main_pid ? hwm : outcome->hwm_main_kib;
         outcome->processes++;
     }
@@ -350,6 +377,7 @@ write_report(const struct options *options, const struct outcome *median)
     if (options->trace) {
         fprintf(file, "hwm_kib=%llu\n", (unsigned long long)median->hwm_kib);
         fprintf(file, "hwm_main_kib=%llu\n", (unsigned long long)median->hwm_main_kib);
+        fprintf(file, "thread_faults=%llu\n", (unsigned long long)median->thread_faults);
         fprintf(file, "processes=%u\n", median->processes);
     }
     fprintf(file, "exit=%d\n", exit_status(median));

@@ -8,30 +8,30 @@ root.
 
 import glob
 import os
-import pwd
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-import time
 from dataclasses import replace
 
 import overhead
+import postgres
 import servers
 from probes import ProbeError, profiled, read_profile
 
 RUN_SECONDS = 180
 REDIS_SEED = 5
+SUMS = ("select count(*) from (select aid % 1000 as part, string_agg(filler, ',') from "
+        "pgbench_accounts group by part order by part) as sums")
 
 
-def run(command, environment, directory, **more):
+def run(command, environment, directory):
     """Ends well within the time, or ProbeError."""
     try:
         done = subprocess.run(command, env=environment, cwd=directory, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                              timeout=RUN_SECONDS, **more)
+                              timeout=RUN_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise ProbeError(f"{command[0]}: not done after {RUN_SECONDS} s") from error
     if done.returncode != 0:
@@ -62,67 +62,15 @@ def run_redis(_runner, environment, directory):
             servers.redis_fill(connection, draw)
 
 
-def postgres_directory():
-    """Where the newest server's programs are."""
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
-    if not found:
-        raise ProbeError("postgresql is not installed")
-    return os.path.dirname(found[-1])
-
-
-def account_of_postgres(directory):
-    """How to become somebody who may run postgres: arguments of subprocess; owns the directory."""
-    if os.geteuid() != 0:
-        return {}
-    try:
-        account = pwd.getpwnam("postgres")
-    except KeyError as error:
-        raise ProbeError("there is no user postgres") from error
-    os.chown(directory, account.pw_uid, account.pw_gid)
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-
-
-def await_postgres(server, query, plain, directory, account):
-    deadline = time.monotonic() + servers.START_SECONDS
-    while True:
-        try:
-            return run(query, plain, directory, **account)
-        except ProbeError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
-def run_postgres(runner, environment, directory):
+def run_postgres(_runner, environment, directory):
     """pgbench's own load, and a query that sorts and groups."""
-    programs = postgres_directory()
-    account = account_of_postgres(directory)
-    plain = dict(runner.base, HOME=directory)
-    data = os.path.join(directory, "data")
-    at = ["-h", directory, "-U", "postgres"]
-    run([programs + "/initdb", "-D", data, "-U", "postgres", "-A", "trust", "--locale=C",
-         "--no-sync"], plain, directory, **account)
-    with open(os.path.join(directory, "log"), "wb") as log:
-        server = subprocess.Popen([programs + "/postgres", "-D", data, "-k", directory, "-c",
-                                   "listen_addresses=", "-c", "fsync=off"], env=environment,
-                                  cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                  **account)
-    try:
-        psql = [programs + "/psql", "-X", "-q", *at, "-c"]
-        await_postgres(server, [*psql, "select 1"], plain, directory, account)
-        pgbench = [programs + "/pgbench", *at]
-        run([*pgbench, "-i", "-q", "-s", "4", "postgres"], plain, directory, **account)
-        run([*pgbench, "-n", "-c", "4", "-j", "2", "-t", "500", "postgres"], plain, directory,
-            **account)
-        run([*psql, "select count(*) from (select aid % 1000 as part, string_agg(filler, ',') from "
-             "pgbench_accounts group by part order by part) as sums"], plain, directory, **account)
-    finally:
-        server.send_signal(signal.SIGINT)
-        try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+    who = postgres.account(directory)
+    data = postgres.make_data(directory, who)
+    with postgres.server(environment, directory, data, who):
+        postgres.fill(directory)
+        servers.run_client(postgres.client(directory, "pgbench", "-n", "-c", "4", "-j", "2", "-t",
+                                           "500", "postgres"))
+        servers.run_client(postgres.client(directory, "psql", "-X", "-q", "-c", SUMS, "postgres"))
 
 
 # name, the program whose profiles count (its children included), how it is run

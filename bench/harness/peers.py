@@ -150,6 +150,14 @@ def freeze(peers, directory):
         peer.origin, peer.path = peer.path, copy
 
 
+def complaint(peer, program):
+    """What the library says about its settings when a small program runs; "" when it is content."""
+    done = subprocess.run([program, "ops=1"], env=peer.environment(dict(os.environ)),
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          universal_newlines=True, check=False)
+    return next((line for line in done.stderr.splitlines() if "TIDE_CONF:" in line), "")
+
+
 def check_takes_over(peer, program, libc):
     """Fails unless a malloc of the program is bound to the peer's library."""
     environment = peer.environment(dict(os.environ, LD_DEBUG="bindings", LD_BIND_NOW="1"))

@@ -3,15 +3,11 @@
 
 import argparse
 import os
-import re
 import shutil
-import signal
-import sys
-import tempfile
 import time
 
 import callgrind
-import inputs
+import command
 import machine
 import named
 import overhead
@@ -20,9 +16,9 @@ import probes
 import profile_report
 import report
 import variants
-from main import BENCH, ROOT, leave_out_missing, on_terminate, say, shown_path, warn_if_busy
+from command import BENCH, ROOT, leave_out_missing, say
 from progress import Progress, clock
-from runner import BenchError, Runner, run_benchmark
+from runner import BenchError, run_benchmark
 
 ROUNDS = 3
 EXCEPTION_ROUNDS = 11
@@ -36,32 +32,26 @@ def parse_arguments(arguments):
         "off and on,\nbeside jemalloc's and gperftools'; and what it names in real programs.",
         epilog="Results go to bench/results/profile-… when everything was run, else to "
         "build/bench/results/.\nThe status is as that of scripts/bench.")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N",
-                        help=f"rounds of the benchmarks (default {ROUNDS})")
+    command.add_rounds(parser, ROUNDS)
     parser.add_argument("--only", metavar="REGEX", default="",
                         help="only benchmarks whose name matches")
     parser.add_argument("--parts", metavar="A,B,C", default=",".join(PARTS),
                         help=f"only these of {', '.join(PARTS)}")
-    parser.add_argument("--library", metavar="LIB.so", help="instead of " + peer_list.OWN_LIBRARY,
-                        default=os.path.join(ROOT, peer_list.OWN_LIBRARY))
+    command.add_library(parser)
     parser.add_argument("--tool", metavar="PROGRAM", default=os.path.join(ROOT, "build", "tide"),
                         help="the tide command, instead of build/tide")
     parser.add_argument("--without-profiler", metavar="LIB.so",
                         help="a build of the library without the profiler (default: the last "
                         "commit that had none is built)")
     parser.add_argument("--json", metavar="FILE", help="write the results there as well")
-    parser.add_argument("--out", metavar="DIRECTORY", help="put the results there instead")
     parser.add_argument("--gate", action="store_true", help="fail when a requirement fails")
-    parser.add_argument("--build", default=os.path.join(ROOT, "build", "bench"),
-                        metavar="DIRECTORY", help="where the programs were built")
-    parser.add_argument("--list", action="store_true", help="list the benchmarks and stop")
+    command.add_places(parser)
     options = parser.parse_args(arguments)
     options.parts = options.parts.split(",")
     unknown = [part for part in options.parts if part not in PARTS]
     if unknown:
         parser.error(f"--parts: no such part: {', '.join(unknown)}")
-    if not 1 <= options.rounds <= 1000:
-        parser.error("--rounds: want 1 to 1000")
+    command.check_rounds(parser, options.rounds)
     for name in ("library", "tool", "without_profiler", "build"):
         path = getattr(options, name)
         if path and not os.path.exists(path) and not options.list:
@@ -71,10 +61,7 @@ def parse_arguments(arguments):
 
 
 def choose_benchmarks(options):
-    try:
-        pattern = re.compile(options.only)
-    except re.error as error:
-        raise BenchError(f"--only {options.only}: {error}") from error
+    pattern = command.matcher("--only", options.only)
     chosen = [b for b in variants.timed_benchmarks() if pattern.search(b.name)]
     if not chosen:
         raise BenchError("no benchmark matches (see --list)")
@@ -95,9 +82,7 @@ class Session:
             "format": 1, "kind": "profile", "machine": machine.describe(ROOT),
             "settings": {"rounds": options.rounds, "only": options.only, "parts": options.parts,
                          "rate": variants.RATE},
-            "peers": [{"name": peer.name, "path": shown_path(peer), "variables": peer.variables,
-                       "version": machine.package_version(peer.package) if peer.package
-                       else peer.digest} for peer in peers],
+            "peers": command.describe_peers(peers),
             "pairs": {}, "benchmarks": [], "samples": {}, "instructions": {}, "every": [],
             "exceptions": [], "resident": [], "report": {}, "programs": [], "seconds": {},
             "complete": False,
@@ -193,17 +178,9 @@ class Session:
             say("\ninterrupted: what there is will be written")
 
 
-def output_directory(options, document):
-    if options.out:
-        return options.out
-    everything = document["complete"] and set(options.parts) == set(PARTS) and not options.only
-    parent = os.path.join(BENCH if everything else options.build, "results")
-    commit = document["machine"]["commit"] or "nocommit"
-    return os.path.join(parent, f"profile-{time.strftime('%Y%m%d-%H%M%S')}-{commit}")
-
-
 def write_results(options, document):
-    directory = output_directory(options, document)
+    everything = set(options.parts) == set(PARTS) and not options.only
+    directory = command.output_directory(options, document, everything, "profile-")
     os.makedirs(directory, exist_ok=True)
     document["requirements"] = overhead.requirements(document)
     for path in filter(None, (os.path.join(directory, "results.json"), options.json)):
@@ -223,34 +200,12 @@ def run(options):
         return 0
     benchmarks = leave_out_missing(benchmarks)
     peers = variants.subjects(options.library) + variants.rivals(peer_list.find_library, say)
-    libc = peer_list.find_libc()
-    warn_if_busy()
-    with tempfile.TemporaryDirectory(dir=options.build, prefix="peers-") as copies, \
-            Runner(options.build, os.path.join(BENCH, "real"), inputs.prepare(options.build),
-                   libc) as runner:
-        peer_list.freeze(peers, copies)
-        for peer in peers:
-            peer_list.check_takes_over(peer, runner.tool("pair_loop"), libc)
+    with command.session(options, peers) as runner:
         session = Session(options, benchmarks, peers, runner)
         session.run()
         write_results(options, session.document)
-    failed = [item for item in session.document["requirements"] if item["result"] == "FAIL"]
-    if not session.document["complete"]:
-        return 3
-    return 1 if options.gate and failed else 0
-
-
-def main():
-    signal.signal(signal.SIGTERM, on_terminate)
-    options = parse_arguments(sys.argv[1:])
-    try:
-        return run(options)
-    except (BenchError, peer_list.PeerError) as error:
-        say(f"scripts/bench --profile: {error}")
-        return 2
-    except KeyboardInterrupt:
-        return 3
+    return command.exit_status(options, session.document)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.start("scripts/bench --profile", parse_arguments, run)

@@ -13,6 +13,8 @@ BURST_SECONDS = 2.9
 
 
 def guess(benchmark):
+    if benchmark.seconds:
+        return benchmark.seconds
     return BURST_SECONDS if benchmark.idle_gate else GUESS_SECONDS[benchmark.kind]
 
 
@@ -22,10 +24,12 @@ def clock(seconds):
 
 
 class Progress:
-    def __init__(self, benchmarks, steps_each, stream=sys.stderr):
-        self.left = {benchmark.name: steps_each for benchmark in benchmarks}
+    def __init__(self, benchmarks, steps, stream=sys.stderr):
+        """steps: how many runs each benchmark has, or {name: how many}."""
+        self.left = {benchmark.name: steps[benchmark.name] if isinstance(steps, dict) else steps
+                     for benchmark in benchmarks}
         self.seconds = {benchmark.name: guess(benchmark) for benchmark in benchmarks}
-        self.total = steps_each * len(benchmarks)
+        self.total = sum(self.left.values())
         self.done = 0
         self.stream = stream
         self.live = stream.isatty()

@@ -78,6 +78,8 @@ class Runner:
         self.libc = libc
         self.notes = MemoryNotes(os.path.join(build, "memory.json"))
         self.scratch = None
+        self.drivers = dict(servers.DRIVERS)
+        self.readers = {}   # {program's name: what makes figures of its output, or ServerError}
         self.base = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "TMPDIR")
                      if name in os.environ}
         self.base["LC_ALL"] = "C.UTF-8"
@@ -181,14 +183,22 @@ class Runner:
             return sample
         result = json.loads(read_file(self.path("hyperfine")))["results"][0]
         sample["wall_ns"] = int(result["times"][0] * 1e9)
+        try:
+            sample.update(self.read_output(benchmark))
+        except servers.ServerError as error:
+            return {"error": str(error)}
         return sample
+
+    def read_output(self, benchmark):
+        reader = self.readers.get(benchmark.name)
+        return reader(read_file(self.path("output"))) if reader else {}
 
     def run_server(self, benchmark, peer):
         self.pretouch(benchmark)
         environment = peer.environment(self.base, benchmark.over_linked, self.libc)
-        driver = servers.DRIVERS[benchmark.command[0]]
+        driver = self.drivers[benchmark.command[0]]
         try:
-            return driver(environment, self.scratch, self.tool)
+            return driver(environment, self)
         except servers.ServerError as error:
             return {"error": str(error)}
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Servers under load: each driver starts a server with the given environment, drives it over a unix
-socket with a client that runs on the system's allocator, and returns a sample.
+"""Servers under load: each driver starts a server with the given environment in the runner's
+scratch directory, drives it over a unix socket with a client that runs on the system's allocator,
+and returns a sample.
 
 redis: wall_ns is the time redis-benchmark took for fixed numbers of SET, GET, LPUSH and LRANGE.
 Then values of many sizes are stored, nine of ten keys deleted, and the server left alone for 2 s.
@@ -49,13 +50,15 @@ def status_kib(pid, field):
 class Server:
     """A server process; ends with the block, however it ends."""
 
-    def __init__(self, command, environment, scratch, ready):
+    def __init__(self, command, environment, scratch, ready, **account):
+        self.library = environment.get("LD_PRELOAD")
         self.socket = os.path.join(scratch, "socket")
         self.log = os.path.join(scratch, "server.log")
         self.ready = ready
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(command, env=environment, cwd=scratch, stdout=log,
-                                            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+                                            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                            **account)
 
     def __enter__(self):
         deadline = time.monotonic() + START_SECONDS
@@ -64,7 +67,18 @@ class Server:
                 self.__exit__()
                 raise ServerError("the server did not start: " + self.last_line())
             time.sleep(0.02)
+        if self.library and not self.has_mapped(self.library):
+            self.__exit__()
+            raise ServerError(f"the server runs without {self.library}: {self.last_line()}")
         return self
+
+    def has_mapped(self, path):
+        """The loader goes on without a library that it cannot read."""
+        try:
+            with open(f"/proc/{self.process.pid}/maps", encoding="utf-8") as maps:
+                return os.path.realpath(path) in maps.read()
+        except OSError:
+            return False
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -111,12 +125,12 @@ def answers(request, expected):
     return ready
 
 
-def run_client(command):
+def run_client(command, **more):
     environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False,
                               stderr=subprocess.PIPE, timeout=CLIENT_SECONDS,
-                              universal_newlines=True)
+                              universal_newlines=True, **more)
     except subprocess.TimeoutExpired as error:
         raise ServerError(f"{command[0]} did not end in {CLIENT_SECONDS} s") from error
     if done.returncode != 0:
@@ -189,15 +203,15 @@ def redis_loads(server):
     return sample
 
 
-def run_redis_loads(environment, scratch, _tool):
+def run_redis_loads(environment, runner):
     """What is timed of run_redis, and nothing else."""
-    with redis_server(environment, scratch) as server:
+    with redis_server(environment, runner.scratch) as server:
         return {**redis_loads(server), "hwm_kib": server.kib("VmHWM")}
 
 
-def run_redis(environment, scratch, _tool):
+def run_redis(environment, runner):
     draw = random.Random(5)
-    with redis_server(environment, scratch) as server:
+    with redis_server(environment, runner.scratch) as server:
         path = server.socket
         sample = redis_loads(server)
         with socket.socket(socket.AF_UNIX) as connection:
@@ -211,12 +225,14 @@ def run_redis(environment, scratch, _tool):
     return sample
 
 
-def run_memcached(environment, scratch, tool):
-    path = os.path.join(scratch, "socket")
+def run_memcached(environment, runner):
+    path = os.path.join(runner.scratch, "socket")
     command = ["memcached", "-s", path, "-m", "128", "-t", "2"]
     command += ["-u", "root"] if os.geteuid() == 0 else []
-    with Server(command, environment, scratch, answers(b"version\r\n", b"VERSION")) as server:
-        output = run_client([tool("mcload"), path, str(MEMCACHED_REQUESTS), str(MEMCACHED_KEYS)])
+    ready = answers(b"version\r\n", b"VERSION")
+    with Server(command, environment, runner.scratch, ready) as server:
+        output = run_client([runner.tool("mcload"), path, str(MEMCACHED_REQUESTS),
+                             str(MEMCACHED_KEYS)])
         values = dict(line.split("=", 1) for line in output.split())
         return {"wall_ns": int(values["busy_ns"]), "checksum": int(values["hits"]),
                 "cpu_us": server.cpu_us(), "hwm_kib": server.kib("VmHWM")}

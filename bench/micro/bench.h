@@ -38,6 +38,7 @@ struct bench_param {
 void bench_parse(int argc, char **argv, const char *purpose, const struct bench_param *params);
 
 uint64_t bench_now_ns(void);
+void bench_sleep_until(uint64_t at_ns);
 
 /* Zeroed memory straight from the kernel; never freed. Exits when there is none. */
 void *bench_pages(size_t bytes);
@@ -58,6 +59,9 @@ void bench_report_value(const char *name, uint64_t value);
 
 /* A field of /proc/self/status in KiB ("VmHWM", "VmRSS"), 0 when it cannot be read. */
 uint64_t bench_status_kib(const char *field);
+
+/* Page faults of the calling thread that needed no disk. */
+uint64_t bench_thread_faults(void);
 
 /* Of the process, from one file that stays open: cheap enough for 1,000 looks a second. */
 uint64_t bench_resident_bytes(void);

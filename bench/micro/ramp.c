@@ -9,7 +9,6 @@
  * the objects' bytes then, on average.
  */
 #define _GNU_SOURCE
-#include <sys/resource.h>
 #include <time.h>
 
 #include "bench.h"
@@ -30,15 +29,6 @@ static uint64_t rest_ms;
 
 static void **objects;
 static uint64_t histogram[BUCKETS];
-
-static uint64_t
-thread_faults(void)
-{
-    struct rusage usage;
-
-    getrusage(RUSAGE_THREAD, &usage);
-    return (uint64_t)usage.ru_minflt;
-}
 
 /* Log-linear: 16 buckets to a doubling. */
 static unsigned
@@ -176,13 +166,13 @@ main(int argc, char **argv)
     }
     base = bench_resident_bytes();
     for (uint64_t ramp = 0; ramp < ramps; ramp++) {
-        uint64_t before = thread_faults();
+        uint64_t before = bench_thread_faults();
         uint64_t started = bench_now_ns();
         uint64_t count = result.count;
 
         grow(&result, &random, base);
         wall += bench_now_ns() - started;
-        faults += thread_faults() - before;
+        faults += bench_thread_faults() - before;
         shrink(result.count - count);
         pass_time(ramp + 1 < ramps ? rest_ms * 1000000u : 0);
     }
