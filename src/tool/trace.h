@@ -40,7 +40,7 @@ struct trace {
     struct trace_head head;
     uint64_t bytes; /* of the file */
     struct trace_problem problem;
-    uint64_t *sites; /* callers by number */
+    struct trace_site *sites; /* by number */
     size_t site_count;
     struct trace_place *modules;
     size_t module_count;
