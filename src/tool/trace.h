@@ -110,6 +110,8 @@ struct trace_change trace_blocks_apply(struct trace_blocks *b, const struct trac
 /* Each returns an exit code. */
 int trace_info(const char *path, const char *out, bool as_json, size_t top);
 int trace_series(const char *path, const char *out, bool as_json, uint64_t interval_ms);
+/* factor: a block is long when so many times the live bytes were allocated since it came. */
+int trace_lanes(const char *path, const char *out, bool as_json, uint64_t factor);
 int trace_prepare(const char *path, const char *out);
 
 #endif
