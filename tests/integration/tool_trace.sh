@@ -203,6 +203,36 @@ said "1000 times the live bytes"
 expect 0 "$tide" trace --lanes nothing.trace
 said "0 small blocks"
 
+# Recursion has more heights than the table takes: the rest counts without, the caller is one.
+cat >deep.c <<'END'
+#include <stdlib.h>
+static void *blocks[40000];
+static __attribute__((noinline)) void
+go(int depth)
+{
+    if (depth > 0) {
+        blocks[depth - 1] = malloc(40);
+        go(depth - 1);
+        free(blocks[depth - 1]);
+    }
+}
+int
+main(void)
+{
+    go(40000);
+    go(40000);
+    return 0;
+}
+END
+$CC -g -O1 -fno-builtin deep.c -o deep
+expect 0 "$tide" trace -o deep.trace ./deep
+whole deep.trace
+has malloc 80000 deep.trace
+expect 0 "$tide" trace --info --json -n 1 deep.trace
+said '"allocated_blocks": 80000'
+expect 0 "$tide" trace --lanes --json deep.trace
+said '"keys": 16385'
+
 # ---- Wrong usage, wrong files ----
 expect 0 "$tide" trace --help
 expect 2 "$tide" trace
