@@ -100,6 +100,11 @@ MICRO = (
     micro("burst-again", "burst, idle, and the burst again: what giving back costs", "burst",
           "again=1", busy=True, scored=False, memory_mib=280),
 
+    micro("lifetimes", "sessions, cache and requests mixed; then 1 session in 10 is left, 2 s idle",
+          "lifetimes", busy=True, scored=False, memory_mib=160),
+    micro("lifetimes-t2", "the same from 2 threads", "lifetimes", "threads=2", busy=True,
+          scored=False, memory_mib=160),
+
     micro("realloc-strings", "1,000 strings appended to by turns, exact realloc", "regrow",
           "ops=6000000", quick=True),
     micro("realloc-strings-t2", "the same in 2 threads", "regrow", "threads=2", "ops=6000000"),

@@ -72,7 +72,7 @@ def shorter_word(word, part):
 def shortened(benchmark, part):
     """The benchmark with a part of its length, and without resting on purpose."""
     command = tuple(shorter_word(word, part) for word in benchmark.command)
-    if command[0] == "burst":
+    if command[0] in ("burst", "lifetimes"):
         command += ("idle_ms=0",)
     if command == ("redis",):
         command = ("redis-loads",)

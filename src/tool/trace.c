@@ -18,6 +18,8 @@
 #define TOP_SITES 20
 #define SERIES_MS 100
 #define SERIES_MS_MAX 86400000u
+#define LANES_FACTOR 4 /* 1 and 2 are ages that much of what is short has */
+#define LANES_FACTOR_MAX 1000u
 #define SIZE_LEAST (64u << 10)
 
 enum {
@@ -26,11 +28,12 @@ enum {
     OPTION_LIBRARY,
     OPTION_INFO,
     OPTION_SERIES,
+    OPTION_LANES,
     OPTION_PREPARE,
     OPTION_JSON,
 };
 
-enum mode { MODE_RUN, MODE_INFO, MODE_SERIES, MODE_PREPARE };
+enum mode { MODE_RUN, MODE_INFO, MODE_SERIES, MODE_LANES, MODE_PREPARE };
 
 struct options {
     enum mode mode;
@@ -39,6 +42,7 @@ struct options {
     const char *library;
     uint64_t max_bytes;
     uint64_t interval_ms;
+    uint64_t factor;
     size_t top;
     bool as_json;
 };
@@ -50,6 +54,7 @@ static const struct option long_options[] = {
     {"library", required_argument, NULL, OPTION_LIBRARY},
     {"info", no_argument, NULL, OPTION_INFO},
     {"series", optional_argument, NULL, OPTION_SERIES},
+    {"lanes", optional_argument, NULL, OPTION_LANES},
     {"prepare", no_argument, NULL, OPTION_PREPARE},
     {"json", no_argument, NULL, OPTION_JSON},
     {"top", required_argument, NULL, 'n'},
@@ -101,6 +106,12 @@ parse_one(struct options *o, int option)
             o->interval_ms = tool_number("--series", optarg, 1, SERIES_MS_MAX);
         }
         break;
+    case OPTION_LANES:
+        o->mode = MODE_LANES;
+        if (optarg != NULL) {
+            o->factor = tool_number("--lanes", optarg, 1, LANES_FACTOR_MAX);
+        }
+        break;
     case OPTION_PREPARE:
         o->mode = MODE_PREPARE;
         break;
@@ -119,7 +130,8 @@ parse(struct options *o, int argc, char **argv)
 {
     int option;
 
-    *o = (struct options){.malloc = "system", .interval_ms = SERIES_MS, .top = TOP_SITES};
+    *o = (struct options){
+        .malloc = "system", .interval_ms = SERIES_MS, .factor = LANES_FACTOR, .top = TOP_SITES};
     /* '+': the program's options are its own. */
     while ((option = getopt_long(argc, argv, "+o:n:h", long_options, NULL)) != -1) {
         if (option == 'h') {
@@ -188,6 +200,8 @@ show(const struct options *o, int words, char **word)
         return trace_info(word[0], o->out, o->as_json, o->top);
     case MODE_SERIES:
         return trace_series(word[0], o->out, o->as_json, o->interval_ms);
+    case MODE_LANES:
+        return trace_lanes(word[0], o->out, o->as_json, o->factor);
     default:
         if (o->out == NULL) {
             tool_misused("--prepare needs --output=FILE");
@@ -217,7 +231,7 @@ const struct tool_command tool_trace = {
     "trace",
     "record every allocation of a program",
     "Usage: tide trace [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
-    "       tide trace --info|--series[=MS] [OPTION]... FILE\n"
+    "       tide trace --info|--series[=MS]|--lanes[=N] [OPTION]... FILE\n"
     "       tide trace --prepare -o OUT FILE\n"
     "\n"
     "Runs the program, on whatever malloc, and records its calls of malloc, free and their kin.\n"
@@ -234,7 +248,10 @@ const struct tool_command tool_trace = {
     "\n"
     "      --info            show a trace: calls, threads, sizes, peak, callers\n"
     "      --series[=MS]     live bytes over time, the most in each interval (100 ms), as CSV\n"
-    "      --json            either as JSON\n"
+    "      --lanes[=N]       what it would save to keep short-lived blocks apart, predicted by\n"
+    "                        caller; long is what lives while N (4) times the live bytes are\n"
+    "                        allocated\n"
+    "      --json            any of these as JSON\n"
     "  -n, --top=N           so many callers (20); 0: all\n"
     "      --prepare         make it ready for the program replay (bench/README.md)\n"
     "  -h, --help            this text\n",

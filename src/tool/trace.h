@@ -40,7 +40,7 @@ struct trace {
     struct trace_head head;
     uint64_t bytes; /* of the file */
     struct trace_problem problem;
-    uint64_t *sites; /* callers by number */
+    struct trace_site *sites; /* by number */
     size_t site_count;
     struct trace_place *modules;
     size_t module_count;
@@ -110,6 +110,8 @@ struct trace_change trace_blocks_apply(struct trace_blocks *b, const struct trac
 /* Each returns an exit code. */
 int trace_info(const char *path, const char *out, bool as_json, size_t top);
 int trace_series(const char *path, const char *out, bool as_json, uint64_t interval_ms);
+/* factor: a block is long when so many times the live bytes were allocated since it came. */
+int trace_lanes(const char *path, const char *out, bool as_json, uint64_t factor);
 int trace_prepare(const char *path, const char *out);
 
 #endif

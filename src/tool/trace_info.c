@@ -13,7 +13,7 @@ enum { SIZE_BUCKETS = 49, CODES = TRACE_OPERATIONS };
 
 struct tally {
     uint64_t blocks, bytes, freed_bytes;
-    uint32_t site;
+    uint64_t caller; /* return address; 0: of those that found no room */
 };
 
 struct info {
@@ -24,7 +24,7 @@ struct info {
     uint64_t duration_ns, allocated_bytes;
     uint64_t live_bytes, peak_bytes, peak_blocks, peak_ns;
     struct tally sizes[SIZE_BUCKETS]; /* [i]: up to 2^i bytes */
-    struct tally *sites;              /* by number, then most bytes first */
+    struct tally *sites;              /* by number, then by caller, most bytes first */
     size_t site_count;
     /* Names for the sites that are shown. */
     struct profile profile;
@@ -77,6 +77,14 @@ count(struct info *i, const struct trace_event *e)
 }
 
 static int
+compare_callers(const void *a, const void *b)
+{
+    const struct tally *x = a, *y = b;
+
+    return x->caller < y->caller ? -1 : x->caller > y->caller;
+}
+
+static int
 compare_sites(const void *a, const void *b)
 {
     const struct tally *x = a, *y = b;
@@ -84,7 +92,26 @@ compare_sites(const void *a, const void *b)
     if (x->bytes != y->bytes) {
         return x->bytes > y->bytes ? -1 : 1;
     }
-    return x->site < y->site ? -1 : x->site > y->site;
+    return compare_callers(a, b);
+}
+
+/* A caller has a number for each height of the stack. */
+static void
+join_heights(struct info *i)
+{
+    size_t last = 0;
+
+    qsort(i->sites, i->site_count, sizeof *i->sites, compare_callers);
+    for (size_t s = 1; s < i->site_count; s++) {
+        if (i->sites[s].caller != i->sites[last].caller) {
+            i->sites[++last] = i->sites[s];
+            continue;
+        }
+        i->sites[last].blocks += i->sites[s].blocks;
+        i->sites[last].bytes += i->sites[s].bytes;
+        i->sites[last].freed_bytes += i->sites[s].freed_bytes;
+    }
+    i->site_count = last + 1;
 }
 
 static void
@@ -95,12 +122,13 @@ count_all(struct info *i)
     i->site_count = i->t.site_count + (i->t.site_count == 0);
     i->sites = tool_alloc(i->site_count * sizeof *i->sites);
     for (size_t s = 0; s < i->site_count; s++) {
-        i->sites[s].site = (uint32_t)s;
+        i->sites[s].caller = s < i->t.site_count ? i->t.sites[s].caller : 0;
     }
     trace_blocks_init(&i->blocks, &i->t);
     while (trace_next(&i->t, &e)) {
         count(i, &e);
     }
+    join_heights(i);
     qsort(i->sites, i->site_count, sizeof *i->sites, compare_sites);
 }
 
@@ -139,10 +167,9 @@ name_sites(struct info *i, size_t top)
     }
     i->locations = tool_alloc(i->shown * sizeof *i->locations);
     for (size_t s = 0; s < i->shown; s++) {
-        uint32_t number = i->sites[s].site;
         /* The call is before where it returns to. */
-        uint64_t call = number < i->t.site_count ? i->t.sites[number] - 1 : 0;
-        uint32_t module = number == 0 ? 0 : module_of(&i->t, call);
+        uint64_t call = i->sites[s].caller == 0 ? 0 : i->sites[s].caller - 1;
+        uint32_t module = module_of(&i->t, call);
 
         if (module != 0) {
             call = call - i->t.modules[module - 1].start + i->t.modules[module - 1].file_offset;
@@ -225,7 +252,7 @@ put_site(const struct info *i, size_t s, FILE *out)
 
     fprintf(out, "  %10s %10" PRIu64 " %10s  ", bytes_cell(bytes, site->bytes), site->blocks,
             bytes_cell(live, site->bytes - site->freed_bytes));
-    if (site->site == 0) {
+    if (site->caller == 0) {
         fputs("(callers that found no room in the table)", out);
     } else if (m == NULL) {
         fprintf(out, "0x%" PRIx64, offset);

@@ -92,23 +92,24 @@ load(struct trace *t, const struct trace_index *i, unsigned char *to)
 static void
 take_sites(struct trace *t, const struct trace_index *i, const unsigned char *bytes, size_t n)
 {
-    uint64_t caller, number = i->chunk.first;
+    uint64_t number = i->chunk.first;
+    struct trace_site site;
 
-    for (size_t at = 0; at + sizeof caller <= n; at += sizeof caller, number++) {
-        memcpy(&caller, bytes + at, sizeof caller);
-        if (caller == 0) {
+    for (size_t at = 0; at + sizeof site <= n; at += sizeof site, number++) {
+        memcpy(&site, bytes + at, sizeof site);
+        if (site.caller == 0) {
             return;
         }
         /* Numbers follow each other, so there are no more of them than the file has bytes. */
-        if (number == 0 || number > t->bytes / sizeof caller) {
+        if (number == 0 || number > t->bytes / sizeof site) {
             complain(t, i->at, "a site's number is out of range");
             return;
         }
         while (t->site_count <= number) {
             t->sites = tool_grow(t->sites, t->site_count, &t->site_room, sizeof *t->sites);
-            t->sites[t->site_count++] = 0;
+            t->sites[t->site_count++] = (struct trace_site){0};
         }
-        t->sites[number] = caller;
+        t->sites[number] = site;
     }
 }
 

@@ -35,8 +35,8 @@
  * Thread numbers count from 1. Thread 0 is all threads after their own end: what they free
  * while the C library takes them down.
  *
- * TRACE_SITES: return addresses, 64 bits each: those of sites `first`, `first` + 1, … Site 0 is the
- * rest when the table was full.
+ * TRACE_SITES: struct trace_site each: sites `first`, `first` + 1, … Site 0 is the rest when the
+ * table was full.
  *
  * TRACE_MODULES: executable mappings, struct trace_module and behind it build-id and path, filled
  * up to eight bytes.
@@ -48,7 +48,7 @@
 
 #define TRACE_MAGIC "\x89TRACE\n\x1a"
 #define TRACE_MAGIC_BYTES 8
-#define TRACE_VERSION 1
+#define TRACE_VERSION 2
 #define TRACE_PAGE 4096u
 #define TRACE_TICK_SHIFT 8 /* a tick is 256 ns */
 #define TRACE_CHUNK_MAGIC 0x4b434454u
@@ -107,6 +107,14 @@ struct trace_chunk {
     uint64_t tick;  /* TRACE_RECORDS: time before */
     uint64_t sum;   /* trace_sum() of what is used, once it is closed */
     uint64_t spare;
+};
+
+/* Who calls: cheap to know, and more than the return address alone says where everything is
+ * allocated by one function of the program's own. */
+struct trace_site {
+    uint64_t caller; /* return address */
+    uint32_t height; /* of the thread's stack there, bytes / 16, as of one function; 0: unknown */
+    uint32_t spare;
 };
 
 struct trace_module {

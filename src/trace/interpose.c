@@ -35,8 +35,6 @@ static struct {
     void (*free)(void *); /* the last to be found: with it all are there */
 } next;                   /* init: */
 
-#define CALLER() __builtin_return_address(0)
-
 /* ---- Before there is a next ------------------------------------------------------------------ */
 
 static struct {
@@ -147,17 +145,17 @@ is_for_new(const struct trace_stream *s, size_t size, size_t alignment)
 }
 
 TIDE_HOT void *
-made(unsigned operation, void *block, size_t size, size_t alignment, const void *caller)
+made(unsigned operation, void *block, size_t size, size_t alignment, struct trace_caller caller)
 {
     struct trace_stream *s = &trace_stream;
 
     if (unlikely(block == NULL)) {
         return NULL;
     }
-    if (unlikely(s->caller != NULL)) {
+    if (unlikely(s->caller.address != NULL)) {
         s->made = block; /* whatever it is, it is recorded: not once more by the operator */
     }
-    if (unlikely(s->caller != NULL) && is_for_new(s, size, alignment)) {
+    if (unlikely(s->caller.address != NULL) && is_for_new(s, size, alignment)) {
         trace_record(operation | TRACE_FLAG_OPERATOR, block, s->new_size, alignment, s->caller);
     } else {
         trace_record(operation, block, size, alignment, caller);
@@ -169,7 +167,7 @@ TIDE_HOT void
 gone(const void *block)
 {
     if (block != NULL && likely(trace_stream.deleted != block)) {
-        trace_record(TRACE_FREE, block, 0, 0, NULL);
+        trace_record(TRACE_FREE, block, 0, 0, TRACE_NOBODY);
     }
 }
 
@@ -179,7 +177,7 @@ malloc(size_t size)
     if (unlikely(!has_next())) {
         return early_alloc(size);
     }
-    return made(TRACE_MALLOC, next.malloc(size), size, 0, CALLER());
+    return made(TRACE_MALLOC, next.malloc(size), size, 0, TRACE_CALLER());
 }
 
 TIDE_EXPORT void
@@ -201,7 +199,7 @@ calloc(size_t count, size_t size)
         return __builtin_mul_overflow(count, size, &bytes) ? NULL : early_alloc(bytes);
     }
     bytes = count * size; /* when it overflows, the answer is NULL */
-    return made(TRACE_CALLOC, next.calloc(count, size), bytes, 0, CALLER());
+    return made(TRACE_CALLOC, next.calloc(count, size), bytes, 0, TRACE_CALLER());
 }
 
 static void *
@@ -217,7 +215,7 @@ early_realloc(void *block, size_t size)
 }
 
 TIDE_HOT void *
-realloc_for(void *block, size_t size, const void *caller)
+realloc_for(void *block, size_t size, struct trace_caller caller)
 {
     void *to;
 
@@ -227,7 +225,7 @@ realloc_for(void *block, size_t size, const void *caller)
     if (block == NULL) {
         return made(TRACE_MALLOC, next.realloc(NULL, size), size, 0, caller);
     }
-    trace_record(TRACE_REALLOC_BEGIN, block, 0, 0, NULL);
+    trace_record(TRACE_REALLOC_BEGIN, block, 0, 0, TRACE_NOBODY);
     to = next.realloc(block, size);
     trace_record(TRACE_REALLOC_END, to, size, 0, caller);
     return to;
@@ -236,7 +234,7 @@ realloc_for(void *block, size_t size, const void *caller)
 TIDE_EXPORT void *
 realloc(void *block, size_t size)
 {
-    return realloc_for(block, size, CALLER());
+    return realloc_for(block, size, TRACE_CALLER());
 }
 
 /* The C library's calls realloc, so that its caller would be the C library. */
@@ -249,7 +247,7 @@ reallocarray(void *block, size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return realloc_for(block, bytes, CALLER());
+    return realloc_for(block, bytes, TRACE_CALLER());
 }
 
 TIDE_EXPORT void *
@@ -258,7 +256,8 @@ aligned_alloc(size_t alignment, size_t size)
     if (unlikely(!has_next())) {
         return NULL;
     }
-    return made(TRACE_ALIGNED, next.aligned_alloc(alignment, size), size, alignment, CALLER());
+    return made(TRACE_ALIGNED, next.aligned_alloc(alignment, size), size, alignment,
+                TRACE_CALLER());
 }
 
 TIDE_EXPORT void *
@@ -267,7 +266,7 @@ memalign(size_t alignment, size_t size)
     if (unlikely(!has_next())) {
         return NULL;
     }
-    return made(TRACE_ALIGNED, next.memalign(alignment, size), size, alignment, CALLER());
+    return made(TRACE_ALIGNED, next.memalign(alignment, size), size, alignment, TRACE_CALLER());
 }
 
 TIDE_EXPORT int
@@ -276,7 +275,7 @@ posix_memalign(void **out, size_t alignment, size_t size)
     int error = has_next() ? next.posix_memalign(out, alignment, size) : ENOMEM;
 
     if (error == 0) {
-        made(TRACE_ALIGNED, *out, size, alignment, CALLER());
+        made(TRACE_ALIGNED, *out, size, alignment, TRACE_CALLER());
     }
     return error;
 }
@@ -287,7 +286,7 @@ valloc(size_t size)
     if (unlikely(!has_next())) {
         return NULL;
     }
-    return made(TRACE_ALIGNED, next.valloc(size), size, TRACE_PAGE, CALLER());
+    return made(TRACE_ALIGNED, next.valloc(size), size, TRACE_PAGE, TRACE_CALLER());
 }
 
 TIDE_EXPORT void *
@@ -297,7 +296,7 @@ pvalloc(size_t size)
         return NULL;
     }
     return made(TRACE_ALIGNED, next.pvalloc(size), align_up(size, TRACE_PAGE), TRACE_PAGE,
-                CALLER());
+                TRACE_CALLER());
 }
 
 /* C23's, which glibc 2.36 does not have: without one below they are free. */

@@ -32,7 +32,7 @@ find(const char *name)
 
 /* No C++ library anywhere that could throw. */
 static void *
-make_without(size_t size, size_t alignment, bool may_throw, const void *caller)
+make_without(size_t size, size_t alignment, bool may_throw, struct trace_caller caller)
 {
     static const char text[] = "libtidetrace: operator new: out of memory, and no C++ library to "
                                "throw std::bad_alloc\n";
@@ -49,11 +49,11 @@ make_without(size_t size, size_t alignment, bool may_throw, const void *caller)
 }
 
 static void
-new_begins(size_t size, const void *caller)
+new_begins(size_t size, struct trace_caller caller)
 {
     struct trace_stream *s = &trace_stream;
 
-    if (s->caller != NULL && s->new_size == size) {
+    if (s->caller.address != NULL && s->new_size == size) {
         return; /* libstdc++'s operator new[], which calls operator new */
     }
     s->made = NULL;
@@ -62,12 +62,12 @@ new_begins(size_t size, const void *caller)
 }
 
 static void *
-new_ends(void *block, size_t size, size_t alignment, const void *caller)
+new_ends(void *block, size_t size, size_t alignment, struct trace_caller caller)
 {
     struct trace_stream *s = &trace_stream;
     unsigned operation = alignment == 0 ? TRACE_MALLOC : TRACE_ALIGNED;
 
-    s->caller = NULL;
+    s->caller = TRACE_NOBODY;
     if (block != NULL && s->made != block) {
         trace_record(operation | TRACE_FLAG_OPERATOR, block, size, alignment, caller);
     }
@@ -78,7 +78,7 @@ static void
 delete_begins(const void *block)
 {
     if (trace_stream.deleted != block) { /* else: one delete calls another */
-        trace_record(TRACE_FREE | TRACE_FLAG_OPERATOR, block, 0, 0, NULL);
+        trace_record(TRACE_FREE | TRACE_FLAG_OPERATOR, block, 0, 0, TRACE_NOBODY);
         trace_stream.deleted = block;
     }
 }
@@ -103,7 +103,7 @@ operator_below(unsigned index, const char *name)
     void *name parameters;                                                                         \
     TIDE_EXPORT void *name parameters                                                              \
     {                                                                                              \
-        const void *caller = __builtin_return_address(0);                                          \
+        struct trace_caller caller = TRACE_CALLER();                                               \
         __typeof__(name) *below;                                                                   \
                                                                                                    \
         *(void **)&below = operator_below(index, #name);                                           \

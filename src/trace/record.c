@@ -208,7 +208,7 @@ record_late(const struct record *r)
 
 void
 trace_record(unsigned operation, const void *block, size_t size, size_t alignment,
-             const void *caller)
+             struct trace_caller caller)
 {
     struct trace_stream *s = &trace_stream;
     struct record r = {operation, 0, (uintptr_t)block, size, alignment};
@@ -235,7 +235,7 @@ trace_record(unsigned operation, const void *block, size_t size, size_t alignmen
     }
     s->busy = true;
     SIGNAL_BARRIER();
-    if (caller != NULL) {
+    if (caller.address != NULL) {
         r.site = trace_site(caller);
     }
     if (unlikely(s->ended && s->generation == trace_generation())) {

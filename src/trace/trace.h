@@ -22,6 +22,12 @@ struct trace_gate {
     uint32_t lock;  /* atomic(acquire) */
 };
 
+/* Who called: where it returns to, and the frame of the function of ours that it called. */
+struct trace_caller {
+    const void *address; /* NULL: nobody */
+    const void *frame;
+};
+
 /* Where a thread writes, in static TLS. */
 struct trace_stream {
     unsigned char *at;         /* owner: the next record; NULL: no chunk */
@@ -35,10 +41,10 @@ struct trace_stream {
     uint32_t thread;     /* owner: 0: not yet numbered */
     bool busy;           /* owner: a record is being written; a signal handler finds it set */
     bool ended;          /* owner: its data are destroyed: what comes is thread 0's */
-    const void *caller;  /* owner: of the operator new that runs, or NULL */
-    size_t new_size;     /* owner: what it was asked for */
-    const void *made;    /* owner: the block that was recorded as its answer */
-    const void *deleted; /* owner: the block that was recorded as deleted */
+    struct trace_caller caller; /* owner: of the operator new that runs, or nobody */
+    size_t new_size;            /* owner: what it was asked for */
+    const void *made;           /* owner: the block that was recorded as its answer */
+    const void *deleted;        /* owner: the block that was recorded as deleted */
 };
 
 extern struct trace_gate *trace_gate; /* init: */
@@ -46,14 +52,23 @@ extern TIDE_TLS struct trace_stream trace_stream;
 
 /* ---- record.c -------------------------------------------------------------------------------- */
 
+/* In a function that the program calls. */
+#define TRACE_CALLER()                                                                             \
+    (struct trace_caller)                                                                          \
+    {                                                                                              \
+        __builtin_return_address(0), __builtin_frame_address(0)                                    \
+    }
+#define TRACE_NOBODY ((struct trace_caller){NULL, NULL})
+
 /* `operation` with flags; `caller` is where the program called. errno stays. */
 void trace_record(unsigned operation, const void *block, size_t size, size_t alignment,
-                  const void *caller);
+                  struct trace_caller caller);
 
 /* ---- sites.c --------------------------------------------------------------------------------- */
 
-/* The number of the caller, 0 when there are too many. */
-uint32_t trace_site(const void *caller);
+/* The number of the caller: one for each height of the stack, as long as there is room for that; 0
+ * when there are too many. */
+uint32_t trace_site(struct trace_caller caller);
 void trace_sites_forget(void);
 
 /* ---- file.c ---------------------------------------------------------------------------------- */

@@ -42,5 +42,6 @@ offers one.tide tide dump on
 offers --max-size= tide trace --ma
 offers system tide trace --malloc sy
 offers one.trace tide trace --info ""
+offers one.trace tide trace --lanes ""
 offers $$ tide top $$
 offers $$ tide stats $$

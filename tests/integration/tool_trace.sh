@@ -177,6 +177,62 @@ END
 expect 0 "$tide" trace --series=1 --json py.trace
 python3 -c 'import json; assert sum(r["calls"] for r in json.load(open("out"))["rows"]) > 0'
 
+# ---- Lanes ----
+# What stays is told from what goes by the height of the stack alone, and ends on pages of its own.
+$CC -g -O1 -fno-builtin "$tools/trace_lanes.c" -o lanes
+expect 0 "$tide" trace -o lanes.trace ./lanes
+whole lanes.trace
+expect 0 "$tide" trace --lanes --json lanes.trace
+python3 - "$(value malloc lanes.trace)" <<'END' || fail "lanes: $(cat out)"
+import json, sys
+d = json.load(open("out"))
+w = {x.pop("lanes"): x for x in d["worlds"]}
+assert d["small_blocks"] == int(sys.argv[1])
+assert d["pause_ns"] > 1.3e9
+none, key = w["none"]["pinned_pause_bytes"], w["key"]["pinned_pause_bytes"]
+assert d["live_pause_bytes"] <= key <= none / 2, (key, none)
+assert w["caller"]["pinned_pause_bytes"] > none * 0.9
+assert (w["caller"]["keys"], w["key"]["keys"]) == (1, 2)
+assert w["none"]["short_bytes"] == 0
+assert w["known"]["short_wrong_bytes"] == w["known"]["short_missed_bytes"] == 0
+assert all(x["resident_peak_bytes"] >= x["pinned_peak_bytes"] for x in w.values())
+END
+expect 0 "$tide" trace --lanes=1000 py.trace
+said "1000 times the live bytes"
+[ "$(sed '1,/^  lanes /d' out | wc -l)" = 5 ] || fail "$(cat out)"
+expect 0 "$tide" trace --lanes nothing.trace
+said "0 small blocks"
+
+# Recursion has more heights than the table takes: the rest counts without, the caller is one.
+cat >deep.c <<'END'
+#include <stdlib.h>
+static void *blocks[40000];
+static __attribute__((noinline)) void
+go(int depth)
+{
+    if (depth > 0) {
+        blocks[depth - 1] = malloc(40);
+        go(depth - 1);
+        free(blocks[depth - 1]);
+    }
+}
+int
+main(void)
+{
+    go(40000);
+    go(40000);
+    return 0;
+}
+END
+$CC -g -O1 -fno-builtin deep.c -o deep
+expect 0 "$tide" trace -o deep.trace ./deep
+whole deep.trace
+has malloc 80000 deep.trace
+expect 0 "$tide" trace --info --json -n 1 deep.trace
+said '"allocated_blocks": 80000'
+expect 0 "$tide" trace --lanes --json deep.trace
+said '"keys": 16385'
+
 # ---- Wrong usage, wrong files ----
 expect 0 "$tide" trace --help
 expect 2 "$tide" trace
@@ -184,6 +240,7 @@ expect 2 "$tide" trace --info
 expect 2 "$tide" trace --prepare py.trace
 expect 2 "$tide" trace --max-size=1K true
 expect 2 "$tide" trace --series=0 py.trace
+expect 2 "$tide" trace --lanes=0 py.trace
 expect 3 "$tide" trace --malloc=/nonexistent.so true
 complained "/nonexistent.so: the library cannot be read"
 expect 3 "$tide" trace -o "$PWD" true
@@ -204,6 +261,8 @@ expect 3 "$tide" trace --info version.trace
 complained "of version 255"
 { head -c 30000 py.trace && printf '\377\377' && tail -c +30003 py.trace; } >flipped.trace
 expect 3 "$tide" trace --info flipped.trace
+complained "damaged at byte"
+expect 3 "$tide" trace --lanes flipped.trace
 complained "damaged at byte"
 expect 3 "$tide" trace --prepare -o replay.in flipped.trace
 expect 0 bench/replay replay.in check=1

@@ -118,7 +118,8 @@ two_threads(void)
     PUT("\x02\x80\x08");     /* free of 0x1000 */
     PUT("\x41\x02\x20\x00"); /* operator new, site 2, 32 bytes, the same */
     begin_chunk(TRACE_SITES, 0, 1);
-    PUT("\x10\x20\0\0\0\0\0\0\x30\x40\0\0\0\0\0\0");
+    PUT("\x10\x20\0\0\0\0\0\0\x07\0\0\0\0\0\0\0"
+        "\x30\x40\0\0\0\0\0\0\x08\0\0\0\0\0\0\0");
     close_chunk();
 }
 
@@ -142,7 +143,8 @@ test_records_come_in_order_of_all_threads(void **state)
     }
     assert_int_equal(events[0].size, 24);
     assert_int_equal(events[0].site, 1);
-    assert_int_equal(t.sites[1], 0x2010);
+    assert_int_equal(t.sites[1].caller, 0x2010);
+    assert_int_equal(t.sites[1].height, 7);
     assert_true(events[2].is_operator);
     assert_int_equal(events[2].thread, 1);
     assert_int_equal(events[4].time_ns, 512);
@@ -384,7 +386,7 @@ test_modules_are_not_believed(void **state)
     /* A site's number that would take all memory. */
     begin_file();
     begin_chunk(TRACE_SITES, 0, UINT64_MAX / 16);
-    PUT("\x10\x20\0\0\0\0\0\0");
+    PUT("\x10\x20\0\0\0\0\0\0\x07\0\0\0\0\0\0\0");
     assert_int_equal(read_file(length), 0);
     expect_problem("out of range");
     trace_close(&t);
