@@ -34,7 +34,7 @@ async function main() {
     const cache = new Map();
     let sum = 0;
 
-    for (const size of [200, 1500, 600, 2500, 100, 1500, 800]) {
+    for (const size of [200, 1500, 600, 2500, 100, 1500, 800, 3000, 300, 300, 2000, 1200]) {
         sum += wave(cache, size);
         await new Promise((done) => setTimeout(done, 300));
     }
