@@ -26,7 +26,8 @@
 
 #define HEDGE_EXPERTS_MAX 8u
 
-/* Per largest difference of late, for rounds one after the other. Higher: the best is found sooner, and mistaken sooner. */
+/* Per largest difference of late, where rounds come one after the other. Higher: the best is found
+ * sooner, and mistaken sooner. */
 #define HEDGE_RATE 1.0
 /* Higher: changes are followed sooner, and the best never gets more than 1 - share. */
 #define HEDGE_SHARE 0.004
