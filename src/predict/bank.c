@@ -24,7 +24,7 @@ bank_init(struct bank *bank, const struct bank_params *params)
         forecaster_init(&bank->forecaster[i], (enum forecaster_kind)i, &usual);
         band_init(&bank->own[i], 1 - quantile);
     }
-    hedge_init(&bank->hedge, FORECASTER_KINDS);
+    hedge_init(&bank->hedge, FORECASTER_KINDS, horizon < BANK_ROUNDS ? horizon : BANK_ROUNDS);
     band_init(&bank->band, params->miss_rate > 0 ? params->miss_rate : 1 - quantile);
 }
 
@@ -34,7 +34,7 @@ bank_init(struct bank *bank, const struct bank_params *params)
 static double
 ramp_part(const struct bank *bank)
 {
-    double full = 2.0 * bank->min_samples;
+    double full = bank->min_samples;
 
     return (double)bank->samples < full ? (double)bank->samples / full : 1;
 }

@@ -11,9 +11,10 @@
  * that horizon, longer ones take a sample in horizon / BANK_ROUNDS. That bounds the memory, and
  * rounds that overlap more would say little new.
  *
- * Nothing is to be acted on before `ready`: min_samples, and a horizon after the first. Until twice
- * as many samples, growth that is forecast counts only in part (samples / (2 min_samples)): a start
- * looks like a ramp that never ends, and linear extrapolation of it has misfired elsewhere.
+ * Nothing is to be acted on before `ready`: min_samples, and a horizon after the first. Until then
+ * growth that is forecast counts only in part (samples / min_samples): a start looks like a ramp
+ * that never ends, and linear extrapolation of it has misfired elsewhere. To damp it for as long
+ * again cost 7 to 13 % of the loss on traces of real programs: they do go on growing.
  *
  * Answers are finite and at most FORECAST_MAX. Equal samples give equal answers. No clock (the
  * caller's samples are the time), no allocation, no lock: the caller synchronises. A bank takes

@@ -9,10 +9,10 @@
 #define LOSS_MIN 0x1p-200 /* less is none */
 
 TIDE_COLD void
-hedge_init(struct hedge *h, uint32_t experts)
+hedge_init(struct hedge *h, uint32_t experts, uint32_t overlap)
 {
-    tide_assert(experts >= 1 && experts <= HEDGE_EXPERTS_MAX);
-    *h = (struct hedge){.experts = experts};
+    tide_assert(experts >= 1 && experts <= HEDGE_EXPERTS_MAX && overlap >= 1);
+    *h = (struct hedge){.experts = experts, .rate = HEDGE_RATE * 3 / (2.0 + overlap)};
     for (uint32_t i = 0; i < experts; i++) {
         h->weight[i] = 1.0 / experts;
     }
@@ -65,7 +65,7 @@ hedge_observe(struct hedge *h, const double loss[])
         return;
     }
     for (uint32_t i = 0; i < h->experts; i++) {
-        h->weight[i] *= exp_minus(HEDGE_RATE * (excess[i] / h->scale));
+        h->weight[i] *= exp_minus(h->rate * (excess[i] / h->scale));
         sum += h->weight[i];
     }
     for (uint32_t i = 0; i < h->experts; i++) {

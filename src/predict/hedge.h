@@ -12,6 +12,10 @@
  * a share of the largest such difference of late. A disaster therefore moves weights by no more
  * than exp(-rate), and quietens the rounds after it until HEDGE_SCALE_DECAY has forgotten it.
  *
+ * Rounds that overlap have much of their outcome in common and are no evidence of their own: with
+ * so many of them under way at a time the rate is 3 / (2 + overlap) of HEDGE_RATE. At the full rate
+ * one surprise was taken for eight, and the weights went to whoever had been lucky.
+ *
  * Invariant: weights are at least hedge_floor() and their sum is 1, whatever the losses. Pure; the
  * caller synchronises.
  */
@@ -22,7 +26,8 @@
 
 #define HEDGE_EXPERTS_MAX 8u
 
-/* Per largest difference of late. Higher: the best is found sooner, and mistaken sooner. */
+/* Per largest difference of late, where rounds come one after the other. Higher: the best is found
+ * sooner, and mistaken sooner. */
 #define HEDGE_RATE 1.0
 /* Higher: changes are followed sooner, and the best never gets more than 1 - share. */
 #define HEDGE_SHARE 0.004
@@ -32,11 +37,12 @@
 struct hedge {
     double weight[HEDGE_EXPERTS_MAX];
     double scale; /* largest difference of late between an expert and the best; 0: none was yet */
+    double rate;
     uint32_t experts;
 };
 
-/* All weights are equal at first. */
-void hedge_init(struct hedge *h, uint32_t experts);
+/* All weights are equal at first. overlap: rounds that are under way at a time, at least 1. */
+void hedge_init(struct hedge *h, uint32_t experts, uint32_t overlap);
 /* One round: what each expert lost. What is no number or below 0 counts as 0. */
 void hedge_observe(struct hedge *h, const double loss[]);
 /* The mean of what they say, by weight. */

@@ -147,7 +147,7 @@ test_a_start_is_damped(void **state)
     for (unsigned i = 0; i < 200; i++) {
         double level = slope * (10 + i);
         struct bank_forecast f;
-        double part = (i + 1) / 64.0;
+        double part = (i + 1) / 32.0; /* of what makes it ready */
 
         bank_observe(&bank, (uint64_t)level);
         f = bank_predict(&bank);
@@ -343,8 +343,8 @@ measure_all(double mean[COLUMNS], uint32_t horizon, uint64_t seed)
         }
         print_row(series_name[s], sum.loss);
         coverage += sum.coverage / sum.n / SERIES_KINDS;
-        /* Phases of four of the longest horizons are over before the band has learnt them. */
-        require(sum.coverage / sum.n > (horizon > 50 ? 0.8 : 0.85));
+        /* Some 30 of the longest horizons are all there is: too few for weights and a band. */
+        require(sum.coverage / sum.n > (horizon > 50 ? 0.7 : 0.85));
     }
     print_row("mean", mean);
     print_message("# coverage %.3f\n", coverage);

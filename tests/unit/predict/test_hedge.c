@@ -24,12 +24,28 @@ test_one_round_by_hand(void **state)
     double sum = 1 + 0.60653065971263342 + 0.36787944117144233; /* exp of 0, -1/2, -1 */
 
     (void)state;
-    hedge_init(&h, 3);
+    hedge_init(&h, 3, 1);
     hedge_observe(&h, loss);
     require_near(h.weight[0], (1 - HEDGE_SHARE) / sum + HEDGE_SHARE / 3, 1e-11);
     require_near(h.weight[1], (1 - HEDGE_SHARE) * 0.60653065971263342 / sum + HEDGE_SHARE / 3,
                  1e-11);
     require_near(h.weight[2], (1 - HEDGE_SHARE) * 0.36787944117144233 / sum + HEDGE_SHARE / 3,
+                 1e-11);
+}
+
+/* Eight at a time: three tenths of the rate. */
+static void
+test_rounds_that_overlap_count_less(void **state)
+{
+    static const double loss[] = {2, 5, 8};
+    struct hedge h;
+    double sum = 1 + 0.86070797642505781 + 0.74081822068171788; /* exp of 0, -0.15, -0.3 */
+
+    (void)state;
+    hedge_init(&h, 3, 8);
+    hedge_observe(&h, loss);
+    require_near(h.weight[0], (1 - HEDGE_SHARE) / sum + HEDGE_SHARE / 3, 1e-11);
+    require_near(h.weight[2], (1 - HEDGE_SHARE) * 0.74081822068171788 / sum + HEDGE_SHARE / 3,
                  1e-11);
 }
 
@@ -40,7 +56,7 @@ test_the_mean_is_by_weight(void **state)
     struct hedge h;
 
     (void)state;
-    hedge_init(&h, 3);
+    hedge_init(&h, 3, 1);
     require_near(hedge_mean(&h, forecast), 30, 1e-15);
     h.weight[0] = 0.5;
     h.weight[1] = 0.25;
@@ -64,7 +80,7 @@ test_equal_losses_teach_nothing(void **state)
     struct hedge h;
 
     (void)state;
-    hedge_init(&h, 4);
+    hedge_init(&h, 4, 1);
     for (unsigned i = 0; i < 1000; i++) {
         hedge_observe(&h, loss);
         check_weights(&h);
@@ -84,7 +100,7 @@ test_weights_hold_whatever_the_losses(void **state)
     for (unsigned run = 0; run < 200; run++) {
         struct hedge h;
 
-        hedge_init(&h, 1 + run % HEDGE_EXPERTS_MAX);
+        hedge_init(&h, 1 + run % HEDGE_EXPERTS_MAX, 1);
         for (unsigned i = 0; i < 200; i++) {
             double loss[HEDGE_EXPERTS_MAX];
 
@@ -109,7 +125,7 @@ test_what_is_no_loss_is_none(void **state)
     struct hedge h;
 
     (void)state;
-    hedge_init(&h, 4);
+    hedge_init(&h, 4, 1);
     hedge_observe(&h, odd);
     require_near(h.weight[0], h.weight[2], 1e-15);
     require_near(h.weight[1], h.weight[2], 1e-15);
@@ -124,8 +140,8 @@ test_units_do_not_matter(void **state)
     struct hedge b;
 
     (void)state;
-    hedge_init(&a, 5);
-    hedge_init(&b, 5);
+    hedge_init(&a, 5, 1);
+    hedge_init(&b, 5, 1);
     for (unsigned i = 0; i < 500; i++) {
         double loss[5];
         double bytes[5];
@@ -156,7 +172,7 @@ test_regret_is_bounded(void **state)
         double best = 1e9;
         double worst = 0;
 
-        hedge_init(&h, EXPERTS);
+        hedge_init(&h, EXPERTS, 1);
         for (unsigned i = 0; i < ROUNDS; i++) {
             double loss[EXPERTS];
 
@@ -185,7 +201,7 @@ test_another_best_is_followed(void **state)
     double fixed[2] = {0, 0};
 
     (void)state;
-    hedge_init(&h, 8);
+    hedge_init(&h, 8, 1);
     for (unsigned i = 0; i < 3000; i++) {
         double loss[8];
         unsigned good = i / 500 % 2; /* in turn */
@@ -214,7 +230,7 @@ test_a_disaster_does_not_decide_alone(void **state)
     struct hedge h;
 
     (void)state;
-    hedge_init(&h, 4);
+    hedge_init(&h, 4, 1);
     for (unsigned i = 0; i < 100; i++) {
         hedge_observe(&h, usual);
     }
@@ -227,6 +243,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_round_by_hand),
+        cmocka_unit_test(test_rounds_that_overlap_count_less),
         cmocka_unit_test(test_the_mean_is_by_weight),
         cmocka_unit_test(test_pinball_by_hand),
         cmocka_unit_test(test_equal_losses_teach_nothing),
