@@ -15,7 +15,7 @@ import time
 
 import machine
 import report
-from main import BENCH, ROOT, say
+from command import BENCH, ROOT, say
 from runner import BenchError
 
 # Every second program of `scripts/traces --list` is held back: nothing may be chosen by it.
