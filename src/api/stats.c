@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "api/forecasting.h"
 #include "api/options.h"
 #include "os/os.h"
 #include "page/format.h"
@@ -222,6 +223,8 @@ stats_write_json(const struct tide_stats *stats, fmt_t *out)
     write_classes_json(stats, out);
     fmt_str(out, ",\n \"lanes\":");
     write_lanes_json(stats, out);
+    fmt_str(out, ",\n \"forecasts\":");
+    forecasting_write_json(out);
     fmt_str(out, "}\n");
 }
 

@@ -86,8 +86,10 @@ run_models(struct shadow *s, const struct shadow_sample *sample, uint64_t foreca
 static void
 score(struct shadow *s, const struct shadow_round *round)
 {
+    s->loss_sum += pinball_loss(s->bank.quantile, round->forecast, round->peak);
     s->rule_loss_sum += pinball_loss(s->bank.quantile, round->rule, round->peak);
     s->rule_covered += round->peak <= round->rule;
+    s->covered += round->peak <= round->upper;
     s->within += round->peak >= round->lower && round->peak <= round->upper;
     s->scored++;
     band_observe(&s->below, round->forecast - round->peak, round->forecast - round->lower);
@@ -162,7 +164,9 @@ shadow_look(const struct shadow *s)
 
     view.forecast.upper_bytes = larger(view.forecast.upper_bytes, view.forecast.forecast_bytes);
     view.lower_bytes = (uint64_t)lower_end(s, (double)view.forecast.forecast_bytes);
+    view.error_bytes = (uint64_t)(s->loss_sum / scored);
     view.rule_error_bytes = (uint64_t)(s->rule_loss_sum / scored);
+    view.coverage = (double)s->covered / scored;
     view.rule_coverage = (double)s->rule_covered / scored;
     view.within = (double)s->within / scored;
     view.model_samples = s->model_samples;

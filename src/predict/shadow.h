@@ -58,10 +58,12 @@ struct shadow {
     struct band below; /* of the forecast: how far the outcome stays below */
     struct shadow_round round[BANK_ROUNDS];
     struct shadow_model by_forecast, by_rule;
+    double loss_sum;
     double rule_loss_sum;
     uint64_t scored;       /* rounds that are over */
+    uint64_t covered;      /* of them not above the band */
+    uint64_t within;       /* of them within it */
     uint64_t rule_covered; /* of them not above the rule's level */
-    uint64_t within;       /* of them within the band */
     uint64_t model_samples;
     uint32_t horizon; /* samples */
     uint32_t oldest;  /* round; as the next three as in the bank */
@@ -74,10 +76,12 @@ struct shadow {
 struct shadow_view {
     struct bank_forecast forecast;
     uint64_t lower_bytes;      /* lower end of the band */
-    uint64_t rule_error_bytes; /* mean pinball loss of the rule's level */
-    uint64_t scored;           /* rounds that this and the next two are of */
-    double rule_coverage;      /* share of outcomes not above it */
-    double within;             /* share of outcomes within the band */
+    uint64_t scored;           /* rounds that the following are of */
+    uint64_t error_bytes;      /* mean pinball loss of the forecast */
+    uint64_t rule_error_bytes; /* and of the rule's level */
+    double coverage;           /* share of outcomes not above the band */
+    double within;             /* share of outcomes within it */
+    double rule_coverage;      /* share of outcomes not above the rule's level */
     uint64_t model_samples;    /* that the models have run for */
 };
 

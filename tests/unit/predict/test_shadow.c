@@ -63,7 +63,9 @@ test_rest_is_forecast_as_rest(void **state)
     require_eq(view.forecast.forecast_bytes, 100 * MIB);
     require_eq(view.lower_bytes, 100 * MIB);
     require_eq(view.forecast.upper_bytes, 100 * MIB);
+    require_eq(view.error_bytes, 0);
     require_eq(view.rule_error_bytes, 0);
+    require(view.coverage == 1);
     require(view.rule_coverage == 1 && view.within == 1);
     require_eq(s.by_forecast.returned, 0);
     require_eq(s.by_rule.taken, 0);
@@ -150,7 +152,7 @@ test_the_books_balance_on_every_series(void **state)
         require(view.forecast.forecast_bytes <= view.forecast.upper_bytes);
         require_eq(view.scored, (SERIES_LENGTH - 2 * HORIZON - HORIZON) / 4 + 1);
         dprintf(STDERR_FILENO, "%-9s within %.3f, error %.2f MiB, of the last level %.2f MiB\n",
-                series_name[kind], view.within, (double)view.forecast.error_bytes / (double)MIB,
+                series_name[kind], view.within, (double)view.error_bytes / (double)MIB,
                 (double)view.rule_error_bytes / (double)MIB);
         require(view.within >= 0.75);
     }
