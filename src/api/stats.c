@@ -111,10 +111,12 @@ is_of_spans(const struct figure *figure)
     return found;
 }
 
+/* They stand together. */
 static bool
 is_of_os_pages(const struct figure *figure)
 {
-    return figure->offset == offsetof(struct tide_stats, resident_bytes) ||
+    return (figure->offset >= offsetof(struct tide_stats, resident_bytes) &&
+            figure->offset <= offsetof(struct tide_stats, resident_metadata_bytes)) ||
            figure->offset == offsetof(struct tide_stats, process_rss_bytes);
 }
 
