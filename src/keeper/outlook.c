@@ -22,16 +22,17 @@ struct row {
 /* lock(outlook) */
 static TIDE_SPARSE struct {
     struct shadow shadow;
-    struct outlook_pass pass; /* the last one */
-    struct rise_report rise;  /* at that time */
-    uint64_t peak_bytes;      /* of the interval that is open */
+    struct rise_report rise; /* at the last pass */
+    uint64_t peak_bytes;     /* of the interval that is open */
     uint64_t start_ns;
     uint64_t closed; /* intervals, since the start */
     struct row history[OUTLOOK_HISTORY];
 } outlook;
-static lock_t lock;       /* rank outlook */
-static bool is_begun;     /* owner: the keeper's thread */
-static uint32_t is_known; /* atomic(relaxed): there was a pass */
+static struct outlook_pass last; /* lock(outlook): the last pass */
+static lock_t lock;              /* rank outlook */
+static bool is_begun;            /* owner: the keeper's thread */
+static uint32_t has_passed;      /* atomic(relaxed): there is a last pass */
+static uint32_t is_known;        /* atomic(relaxed): and a sample */
 
 TIDE_COLD_DATA static const char rise_names[][16] = {
 #define RISE_REASON(name, text) #name,
@@ -59,7 +60,7 @@ slices_of(uint64_t bytes)
 static TIDE_COLD void
 close_interval(uint64_t peak_bytes)
 {
-    const struct outlook_pass *pass = &outlook.pass;
+    const struct outlook_pass *pass = &last;
     struct row *row = &outlook.history[outlook.closed++ % OUTLOOK_HISTORY];
     struct shadow_sample sample = {
         .peak_bytes = peak_bytes,
@@ -96,9 +97,9 @@ catch_up(const struct outlook_pass *pass)
     }
     while (outlook.closed + 1 < over) {
         close_interval(outlook.peak_bytes);
-        outlook.peak_bytes = outlook.pass.record.used_bytes;
+        outlook.peak_bytes = last.record.used_bytes;
     }
-    outlook.pass = *pass;
+    last = *pass;
     outlook.peak_bytes = max_zu(outlook.peak_bytes, pass->record.peak_bytes);
     if (outlook.closed < over) {
         close_interval(outlook.peak_bytes);
@@ -106,34 +107,41 @@ catch_up(const struct outlook_pass *pass)
     }
 }
 
-TIDE_COLD void
-outlook_note_locked(const struct outlook_pass *pass)
+static TIDE_COLD void
+observe(const struct outlook_pass *pass)
 {
-    if (!is_begun) {
-        return;
-    }
-    lock_acquire(&lock);
     if (atomic_load_relaxed(&is_known) == 0) {
         shadow_init(&outlook.shadow, OUTLOOK_HORIZON);
         outlook.start_ns = pass->now_ns;
         outlook.closed = 0;
         outlook.peak_bytes = 0;
-        outlook.pass = *pass;
+        last = *pass;
         atomic_store_relaxed(&is_known, 1);
     }
     rise_report_locked(&outlook.rise);
     catch_up(pass);
+}
+
+TIDE_COLD void
+outlook_note_locked(const struct outlook_pass *pass)
+{
+    lock_acquire(&lock);
+    if (is_begun) {
+        observe(pass);
+    } else {
+        last = *pass;
+    }
+    atomic_store_relaxed(&has_passed, 1);
     lock_release(&lock);
 }
 
 TIDE_COLD void
 outlook_fork_child(void)
 {
-    if (is_begun) { /* no page of a child's is written to for nothing */
-        lock = (lock_t){0};
-        is_begun = false;
-        is_known = 0;
-    }
+    lock = (lock_t){0};
+    is_begun = false;
+    has_passed = 0;
+    is_known = 0;
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -170,7 +178,6 @@ take_forecast(struct outlook *out)
     out->interval_ns = (int64_t)INTERVAL_NS;
     out->horizon_ns = (int64_t)INTERVAL_NS * OUTLOOK_HORIZON;
     out->samples = (int64_t)view.forecast.samples;
-    out->level_bytes = (int64_t)outlook.pass.record.used_bytes;
     out->forecast_bytes = (int64_t)view.forecast.forecast_bytes;
     out->lower_bytes = (int64_t)view.lower_bytes;
     out->upper_bytes = (int64_t)view.forecast.upper_bytes;
@@ -202,18 +209,23 @@ take_models(struct outlook *out)
 }
 
 static void
-take_rules(struct outlook *out)
+take_rule(struct outlook *out)
 {
-    const struct outlook_pass *pass = &outlook.pass;
+    out->keep_reason = keep_names[keep_reason(&last)];
+    out->level_bytes = (int64_t)last.record.used_bytes;
+    out->rule_window_ns = (int64_t)last.window_ms * 1000000;
+    out->rule_level_bytes = (int64_t)last.level_bytes;
+    out->free_bytes = (int64_t)last.record.retained_bytes;
+    out->keep_bytes = (int64_t)last.keep_bytes;
+    out->spare_bytes = (int64_t)last.spare_bytes;
+}
+
+static void
+take_rise(struct outlook *out)
+{
     const struct rise_report *rise = &outlook.rise;
     uint64_t now_ns = os_now_ns();
 
-    out->keep_reason = keep_names[keep_reason(pass)];
-    out->rule_window_ns = (int64_t)pass->window_ms * 1000000;
-    out->rule_level_bytes = (int64_t)pass->level_bytes;
-    out->free_bytes = (int64_t)pass->record.retained_bytes;
-    out->keep_bytes = (int64_t)pass->keep_bytes;
-    out->spare_bytes = (int64_t)pass->spare_bytes;
     out->rise_reason = rise_names[rise->reason];
     out->rise_look_age_ns = rise->looked_ns == 0 ? 0 : (int64_t)(now_ns - rise->looked_ns);
     out->rise_lead_ns = (int64_t)rise->lead_ns;
@@ -231,13 +243,16 @@ outlook_look(struct outlook *out)
 {
     *out = (struct outlook){.keep_reason = keep_names[KEEP_not_yet],
                             .rise_reason = rise_names[RISE_not_yet]};
-    if (atomic_load_relaxed(&is_known) == 0) {
+    if (atomic_load_relaxed(&has_passed) == 0) {
         return;
     }
     lock_acquire(&lock);
-    take_forecast(out);
-    take_models(out);
-    take_rules(out);
+    if (atomic_load_relaxed(&is_known) != 0) {
+        take_forecast(out);
+        take_models(out);
+        take_rise(out);
+    }
+    take_rule(out);
     lock_release(&lock);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the keeper forecasts, and why its rules do what they do, for whoever asks (`tide forecast`,
- * `tide why`). Samples of the passes go to predict/shadow at OUTLOOK_INTERVAL_MS; nothing acts on
- * its forecasts. What was forecast and what came is kept for OUTLOOK_HISTORY samples. With
- * predict:on and a page only: nothing here is touched otherwise.
+ * `tide why`). The last pass is kept in any case. With predict:on and a page, samples of the passes
+ * go to predict/shadow at OUTLOOK_INTERVAL_MS, and what was forecast and what came is kept for
+ * OUTLOOK_HISTORY of them; nothing acts on the forecasts. Otherwise that memory is not touched.
  */
 #ifndef TIDE_KEEPER_OUTLOOK_H
 #define TIDE_KEEPER_OUTLOOK_H
@@ -27,7 +27,7 @@ enum outlook_series {
 };
 
 enum outlook_state {
-    OUTLOOK_OFF = 0,      /* predict:off, no page, or no thread yet */
+    OUTLOOK_OFF = 0,      /* predict:off, no page, or no thread: the rule's figures only */
     OUTLOOK_LEARNING = 1, /* too few samples for a forecast */
     OUTLOOK_READY = 2,
 };
