@@ -44,7 +44,8 @@ forecasting_write_json(fmt_t *out)
     struct outlook outlook;
 
     outlook_look(&outlook);
-    fmt_printf(out, "[\n  {\"arena\":\"default\",\"state\":\"%s\",\"acts\":false,\"keep_reason\":\"%s\"",
+    fmt_printf(out,
+               "[\n  {\"arena\":\"default\",\"state\":\"%s\",\"acts\":false,\"keep_reason\":\"%s\"",
                states[outlook.state], outlook.keep_reason);
     fmt_printf(out, ",\"rise_reason\":\"%s\"", outlook.rise_reason);
     for (size_t i = 0; i < TIDE_ARRAY_LEN(fields); i++) {

@@ -408,10 +408,10 @@ note_advice(uint64_t want, uint64_t now_ns)
 {
     last.at_ns = now_ns;
     last.advised_bytes = last.granted_bytes = want;
-    last.reason = want > 0                        ? RISE_is_ready
-                  : state.seen < RISE_MIN_SLOTS   ? RISE_few_samples
-                  : state.credit < 0              ? RISE_no_credit
-                                                  : RISE_no_growth;
+    last.reason = want > 0                      ? RISE_is_ready
+                  : state.seen < RISE_MIN_SLOTS ? RISE_few_samples
+                  : state.credit < 0            ? RISE_no_credit
+                                                : RISE_no_growth;
 }
 
 TIDE_COLD uint64_t

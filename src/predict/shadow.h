@@ -37,11 +37,11 @@ struct shadow_sample {
 
 /* What keeping by a level comes to; bytes. */
 struct shadow_model {
-    uint64_t held;      /* with pages, used or not */
-    uint64_t kept_sum;  /* of what was held and not used, over the samples */
-    uint64_t returned;  /* given back */
-    uint64_t taken;     /* came with page faults */
-    uint64_t regretted; /* of these, what had been given back within a horizon */
+    uint64_t held;                /* with pages, used or not */
+    uint64_t kept_sum;            /* of what was held and not used, over the samples */
+    uint64_t returned;            /* given back */
+    uint64_t taken;               /* came with page faults */
+    uint64_t regretted;           /* of these, what had been given back within a horizon */
     uint64_t slots[SHADOW_SLOTS]; /* given back of late, and not taken again */
 };
 

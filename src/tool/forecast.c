@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `tide forecast`: what a process's keeper forecasts, how wrong it was, what its rules do and why. */
+/* `tide forecast`: what a process's keeper forecasts, how wrong it was, what is done, and why. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
@@ -12,9 +12,9 @@
 enum { CHART_WIDTH = 100, CHART_HEIGHT = 16 };
 
 static const struct option long_options[] = {
-    {"json", no_argument, NULL, 'j'},           {"output", required_argument, NULL, 'o'},
-    {"plot", required_argument, NULL, 'p'},     {"timeout", required_argument, NULL, 't'},
-    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    {"json", no_argument, NULL, 'j'},       {"output", required_argument, NULL, 'o'},
+    {"plot", required_argument, NULL, 'p'}, {"timeout", required_argument, NULL, 't'},
+    {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
 };
 
 /* What the library that this tool came with says of the figures of an arena. */
@@ -25,10 +25,17 @@ static const char *const figure_names[] = {
 
 /* What the policies really did. */
 static const char *const counters[] = {
-    "advice_advised",  "advice_tried",         "advice_applied",
-    "advice_regretted", "purge_bytes",         "rise_advised",
-    "rise_tried",      "rise_applied",         "populated_bytes",
-    "populated_used_bytes", "populated_regretted_bytes",
+    "advice_advised",
+    "advice_tried",
+    "advice_applied",
+    "advice_regretted",
+    "purge_bytes",
+    "rise_advised",
+    "rise_tried",
+    "rise_applied",
+    "populated_bytes",
+    "populated_used_bytes",
+    "populated_regretted_bytes",
 };
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
@@ -143,7 +150,8 @@ put_forecast(const struct outlook *o, FILE *out)
         fputs("  error so far   none of them is over yet\n", out);
         return;
     }
-    fprintf(out, "  error so far   %s a forecast (pinball loss at 0.9), the recent-peak rule's %s\n",
+    fprintf(out,
+            "  error so far   %s a forecast (pinball loss at 0.9), the recent-peak rule's %s\n",
             bytes(o, "error_bytes", a), bytes(o, "rule_error_bytes", b));
     fprintf(out,
             "                 of %" PRId64 " outcomes %.0f %% were within the band, %.0f %% not "
@@ -191,8 +199,8 @@ static void
 put_rise(const struct outlook *o, FILE *out)
 {
     char a[REPORT_CELL], b[REPORT_CELL], c[REPORT_CELL];
-    int64_t ready = outlook_figure(o, "rise_ready_slice_bytes") +
-                    outlook_figure(o, "rise_ready_block_bytes");
+    int64_t ready =
+        outlook_figure(o, "rise_ready_slice_bytes") + outlook_figure(o, "rise_ready_block_bytes");
 
     fprintf(out, "  made ready     %s are ready of %s advised: ",
             report_cell(a, ready, REPORT_BYTES, false), bytes(o, "rise_advised_bytes", b));
@@ -386,8 +394,7 @@ run_forecast(int argc, char **argv)
             }
             break;
         case 't':
-            request.timeout_s =
-                (unsigned)tool_number("--timeout", optarg, 1, TARGET_TIMEOUT_MAX_S);
+            request.timeout_s = (unsigned)tool_number("--timeout", optarg, 1, TARGET_TIMEOUT_MAX_S);
             break;
         case 'h':
             return tool_help();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* See outlook.h. What a process says is somebody else's: counts are checked, words are looked up. */
+/* See outlook.h. What a process says is somebody else's: counts are checked, words looked up. */
 #include "tool/outlook.h"
 
 #include <stdlib.h>
@@ -47,8 +47,7 @@ place_series(const struct outlook *o, const struct profile_series *s, size_t *of
 {
     double at = ((double)s->time_ns - (double)o->start_ns) / (double)o->interval_ns;
 
-    if (s->interval_ns != o->interval_ns || at < -0.5 || at > POINTS_MAX ||
-        s->count > POINTS_MAX) {
+    if (s->interval_ns != o->interval_ns || at < -0.5 || at > POINTS_MAX || s->count > POINTS_MAX) {
         return false;
     }
     *offset = (size_t)(at + 0.5);
@@ -234,19 +233,19 @@ cell(const struct outlook_point *p, int64_t bottom, int64_t top)
     return in_level ? '#' : ' ';
 }
 
+/* Where the chart begins, how far it goes beyond now, and a mark below now. */
 static void
 put_times(const struct outlook *o, size_t columns, char *text, size_t size)
 {
-    char from[REPORT_CELL], to[REPORT_CELL];
-    uint64_t before_ns = (o->past > 0 ? o->past - 1 : 0) * o->interval_ns;
-    int used = snprintf(text, size, "%10s-%s", "", report_duration(from, before_ns));
-    size_t now = o->count == 0 ? 0 : 10 + columns * (o->past > 0 ? o->past - 1 : 0) / o->count;
+    size_t past = o->past > 0 ? o->past - 1 : 0;
+    size_t now = o->count > 0 ? columns * past / o->count : 0;
+    char from[REPORT_CELL], to[REPORT_CELL], mark[64];
+    int used = snprintf(text, size, "%10s-%s", "", report_duration(from, past * o->interval_ns));
+    int room = (int)now + 11 - used;
 
-    report_duration(to, (o->count - o->past) * o->interval_ns);
-    snprintf(text + used, size - (size_t)used, "%*s",
-             now > (size_t)used ? (int)(now - (size_t)used) + 1 : 1, "^");
-    used = (int)strlen(text);
-    snprintf(text + used, size - (size_t)used, " now, +%s", to);
+    snprintf(mark, sizeof mark, "now, and +%s ^",
+             report_duration(to, (o->count - o->past) * o->interval_ns));
+    snprintf(text + used, size - (size_t)used, " %*s", room > 1 ? room - 1 : 0, mark);
 }
 
 void
@@ -263,11 +262,11 @@ outlook_chart(const struct outlook *o, size_t width, size_t height,
     for (size_t row = rows; row-- > 0;) {
         int64_t bottom = (int64_t)((double)highest * (double)row / (double)rows);
         int64_t top = (int64_t)((double)highest * (double)(row + 1) / (double)rows) + 1;
-        size_t used = (size_t)snprintf(text, sizeof text, "%8s |",
-                                       row + 1 == rows || row == 0 || row == rows / 2
-                                           ? report_cell(label, row == 0 ? 0 : top, REPORT_BYTES,
-                                                         false)
-                                           : "");
+        size_t used =
+            (size_t)snprintf(text, sizeof text, "%8s |",
+                             row + 1 == rows || row == 0 || row == rows / 2
+                                 ? report_cell(label, row == 0 ? 0 : top, REPORT_BYTES, false)
+                                 : "");
 
         for (size_t column = 0; column < columns; column++) {
             struct outlook_point p = point_of_column(o, column, columns);

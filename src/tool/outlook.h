@@ -28,8 +28,8 @@ struct outlook {
     json_t *arena; /* within it; NULL: the library tells of no forecasts */
     struct outlook_point *points;
     size_t count;
-    size_t past;         /* of these, that are over: the rest is forecast only */
-    uint64_t start_ns;   /* at which the first point stands */
+    size_t past;       /* of these, that are over: the rest is forecast only */
+    uint64_t start_ns; /* at which the first point stands */
     uint64_t interval_ns;
 };
 

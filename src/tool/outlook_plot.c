@@ -14,7 +14,7 @@ enum {
     WIDTH = 1000,
     LEFT = 84,
     RIGHT = 16,
-    TOP = 62,
+    TOP = 84,
     HEIGHT = 300,
     GAP = 46,
     BELOW = 90, /* the height of the second chart */
@@ -204,7 +204,8 @@ put_title(const struct outlook *o, const struct profile *p, FILE *out)
     fprintf(out,
             "<text class=\"y\" x=\"%d\" y=\"24\">error %s (recent-peak rule %s), within the band "
             "%.0f %%</text>\n",
-            WIDTH - RIGHT, report_cell(error, outlook_figure(o, "error_bytes"), REPORT_BYTES, false),
+            WIDTH - RIGHT,
+            report_cell(error, outlook_figure(o, "error_bytes"), REPORT_BYTES, false),
             report_cell(rule, outlook_figure(o, "rule_error_bytes"), REPORT_BYTES, false),
             (double)outlook_figure(o, "within_ppm") / 1e4);
 }
@@ -241,7 +242,7 @@ outlook_svg(const struct outlook *o, const struct profile *p, FILE *out)
             WIDTH, TOTAL, WIDTH, TOTAL);
     fputs(style, out);
     put_title(o, p, out);
-    put_legend(out, 48, above, sizeof above / sizeof above[0]);
+    put_legend(out, TOP - 16, above, sizeof above / sizeof above[0]);
     put_axes(&levels);
     put_area(&levels, OUTLOOK_level_bytes, "level");
     put_band(&levels);

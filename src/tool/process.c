@@ -147,7 +147,7 @@ part_of(struct process_parts *out, const char *name)
         bool is_shared = begins(name, "/memfd:") || begins(name, "/SYSV") ||
                          begins(name, "/dev/shm/") || begins(name, "/dev/zero");
 
-        return is_shared                                  ? &out->shared
+        return is_shared                                   ? &out->shared
                : strstr(name, "/libtidemalloc.so") != NULL ? &out->library
                                                            : &out->files;
     }
@@ -163,7 +163,7 @@ part_of(struct process_parts *out, const char *name)
     return name[0] == '\0' || begins(name, "[anon") ? &out->anonymous : &out->files;
 }
 
-/* A mapping's first line is "from-to rights offset device inode   name"; others begin with a key. */
+/* A mapping's first line is "from-to rights offset device inode name"; others begin with a key. */
 static bool
 read_mapping(const char *line, char *name, size_t size)
 {

@@ -527,8 +527,8 @@ target_profile(struct target *t, int pid, enum page_question question, unsigned 
     if (target_open(t, pid)) {
         bool has_profile = (t->head.flags & PAGE_HAS_PROFILE) != 0;
 
-        bytes = target_answer(t, has_profile ? question : PAGE_STATISTICS, timeout_s * 1000,
-                              &length);
+        bytes =
+            target_answer(t, has_profile ? question : PAGE_STATISTICS, timeout_s * 1000, &length);
     }
     if (bytes == NULL) {
         tool_die(TOOL_INPUT, "%s", t->problem);

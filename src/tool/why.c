@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `tide why`: what the resident bytes of a process are there for. The kernel says how many there are
- * and what is mapped (smaps), the library what its own are (statistics), its profile who holds them.
- * The parts add up to what the kernel counts: what changed between the two looks, and what cannot be
- * told apart, are parts of their own.
+ * `tide why`: what the resident bytes of a process are there for. The kernel says how many there
+ * are and what is mapped (smaps), the library what its own are (statistics), its profile who holds
+ * them. The parts add up to what the kernel counts: what changed between the two looks, and what
+ * cannot be told apart, are parts of their own.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -123,7 +123,8 @@ add_free(struct why *w)
                  report_cell(a, outlook_figure(o, "rule_level_bytes"), REPORT_BYTES, false),
                  report_duration(b, (uint64_t)outlook_figure(o, "rule_window_ns")));
     } else if (strcmp(reason, "growth") == 0) {
-        add_part(w, "kept_growth", keep, "retained for growth, which %s of free memory are kept for",
+        add_part(w, "kept_growth", keep,
+                 "retained for growth, which %s of free memory are kept for",
                  report_cell(a, outlook_figure(o, "spare_bytes"), REPORT_BYTES, false));
     } else if (strcmp(reason, "spare") == 0) {
         add_part(w, "kept_spare", keep, "retained: up to %s are never worth giving back",
@@ -155,9 +156,10 @@ add_process(struct why *w)
     add_part(w, "shared", (int64_t)m->shared, "not tidemalloc's: shared memory");
     add_part(w, "stack", (int64_t)m->stack, "not tidemalloc's: the first thread's stack");
     add_part(w, "brk", (int64_t)m->brk, "not tidemalloc's: the C library's own heap");
-    add_part(w, "anonymous", anonymous > 0 ? anonymous : 0,
-             "not told apart: other anonymous memory (stacks, data, mappings of the program's own%s)",
-             m->profile == 0 && w->has_sites ? ", tidemalloc's profile" : "");
+    add_part(
+        w, "anonymous", anonymous > 0 ? anonymous : 0,
+        "not told apart: other anonymous memory (stacks, data, mappings of the program's own%s)",
+        m->profile == 0 && w->has_sites ? ", tidemalloc's profile" : "");
     add_part(w, "changed", anonymous < 0 ? anonymous : 0,
              "changed between the look of the kernel and that of tidemalloc");
 }
