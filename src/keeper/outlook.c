@@ -30,7 +30,7 @@ static TIDE_SPARSE struct {
 } outlook;
 static struct outlook_pass last; /* lock(outlook): the last pass */
 static lock_t lock;              /* rank outlook */
-static bool is_begun;            /* owner: the keeper's thread */
+static bool is_begun;            /* lock(outlook): passes are samples */
 static uint32_t has_passed;      /* atomic(relaxed): there is a last pass */
 static uint32_t is_known;        /* atomic(relaxed): and a sample */
 
@@ -46,7 +46,9 @@ TIDE_COLD_DATA static const char keep_names[][16] = {
 TIDE_COLD void
 outlook_begin(void)
 {
+    lock_acquire(&lock);
     is_begun = true;
+    lock_release(&lock);
 }
 
 /* ---- samples --------------------------------------------------------------------------------- */

@@ -7,7 +7,8 @@
 
 #include "tool/report.h"
 
-enum { POINTS_MAX = 100000 };
+enum { POINTS_MAX = 20000 };
+#define BYTES_MAX ((int64_t)1 << 60) /* more is a lie */
 
 static const char *const line_names[OUTLOOK_LINES] = {
 #define OUTLOOK_SERIES(name, shift, brief) #name,
@@ -97,7 +98,10 @@ take_points(struct outlook *o, const struct profile *p)
         const struct profile_series *s = find_series(p, (enum outlook_line)line);
 
         for (uint32_t i = 0; s != NULL && place_series(o, s, &offset) && i < s->count; i++) {
-            o->points[offset + i].values[line] = s->values[i] < 0 ? OUTLOOK_UNKNOWN : s->values[i];
+            int64_t value = s->values[i];
+
+            o->points[offset + i].values[line] =
+                value < 0 || value > BYTES_MAX ? OUTLOOK_UNKNOWN : value;
         }
     }
     take_outcomes(o);

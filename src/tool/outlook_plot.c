@@ -201,13 +201,13 @@ put_title(const struct outlook *o, const struct profile *p, FILE *out)
     fprintf(out, ", pid %" PRIu64 ": forecasts of %s against what happened</text>\n",
             profile_meta_number(p, "pid"),
             report_duration(horizon, (uint64_t)outlook_figure(o, "horizon_ns")));
-    fprintf(out,
-            "<text class=\"y\" x=\"%d\" y=\"24\">error %s (recent-peak rule %s), within the band "
-            "%.0f %%</text>\n",
-            WIDTH - RIGHT,
-            report_cell(error, outlook_figure(o, "error_bytes"), REPORT_BYTES, false),
-            report_cell(rule, outlook_figure(o, "rule_error_bytes"), REPORT_BYTES, false),
-            (double)outlook_figure(o, "within_ppm") / 1e4);
+    fprintf(
+        out,
+        "<text x=\"%d\" y=\"44\">mean error %s (recent-peak rule %s), %.0f %% of outcomes within "
+        "the band; nothing acts on it</text>\n",
+        LEFT, report_cell(error, outlook_figure(o, "error_bytes"), REPORT_BYTES, false),
+        report_cell(rule, outlook_figure(o, "rule_error_bytes"), REPORT_BYTES, false),
+        (double)outlook_figure(o, "within_ppm") / 1e4);
 }
 
 static const char style[] =

@@ -58,7 +58,7 @@ put_rules(const struct outlook *o, struct top_table *t)
 {
     char a[REPORT_CELL], b[REPORT_CELL];
 
-    top_table_head(t, "error so far %s, the recent-peak rule's %s; nothing acts on the forecast",
+    top_table_head(t, "error so far %s, the recent-peak rule's %s; nothing acts on it",
                    bytes(o, "error_bytes", a), bytes(o, "rule_error_bytes", b));
     top_table_head(t, "kept free %s: %s", bytes(o, "keep_bytes", a),
                    outlook_reason(o, "keep_reason"));

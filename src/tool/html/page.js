@@ -687,9 +687,9 @@ function drawCharts() {
         drawChart($("charts").children[i], unit, series.filter((s) => s.unit === unit));
     });
     if (state.clock?.startsWith("forecast,")) {
-        $("charts").append(make("p", {class: "note"}, "A forecast, with its band, stands at the " +
-            "end of the time it is for: compare it with the most of the level within that time " +
-            "before. Nothing acts on it."));
+        $("charts").lastChild.append(make("p", {class: "note"}, "A forecast, with its band, " +
+            "stands at the end of the time it is for: compare it with the most of the level " +
+            "within that time before. Nothing acts on it."));
     }
 }
 
