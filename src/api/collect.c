@@ -100,6 +100,55 @@ collect_spans(struct tide_stats *out)
     }
 }
 
+/* Which figure the os pages of a span count for. */
+static uint64_t *
+resident_figure(struct tide_stats *out, const span_t *span)
+{
+    if (span->kind == SPAN_NONE || span->slice_count == 0) {
+        return &out->resident_free_bytes;
+    }
+    if (span->kind == SPAN_LARGE) {
+        return atomic_load_relaxed(&span->remote) == LARGE_FREED ? &out->resident_waiting_bytes
+                                                                 : &out->resident_large_bytes;
+    }
+    return &out->classes[span->size_class < TIDE_CLASS_COUNT ? span->size_class : 0].resident_bytes;
+}
+
+/* Slice by slice: which span it is of, and how many of its os pages are in RAM. */
+static void
+collect_resident(struct tide_stats *out)
+{
+    unsigned char pages[CHUNK_BYTES >> OS_PAGE_SHIFT];
+    size_t limit = (size_t)atomic_load_relaxed(&space.frontier) * CHUNK_SLICES;
+    uint64_t *figure = &out->resident_free_bytes;
+    size_t left = 0; /* slices of the span */
+
+    for (size_t i = 0; i < limit; i++) {
+        const unsigned char *of_slice = &pages[i % CHUNK_SLICES * (SLICE_BYTES >> OS_PAGE_SHIFT)];
+
+        if (i % CHUNK_SLICES == 0) {
+            (void)os_resident_pages(slice_address(i), CHUNK_BYTES, pages);
+        }
+        if (left == 0) {
+            const span_t *span = space_span_of(slice_address(i));
+
+            figure = span == NULL ? &out->resident_free_bytes : resident_figure(out, span);
+            left = span == NULL ? 1 : max_zu(span->slice_count, 1);
+        }
+        for (size_t k = 0; k < SLICE_BYTES >> OS_PAGE_SHIFT; k++) {
+            *figure += (of_slice[k] & 1u) << OS_PAGE_SHIFT;
+        }
+        left--;
+    }
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        out->resident_small_bytes += out->classes[c].resident_bytes;
+    }
+    out->resident_metadata_bytes = meta_resident();
+    out->resident_bytes = out->resident_small_bytes + out->resident_large_bytes +
+                          out->resident_waiting_bytes + out->resident_free_bytes +
+                          out->resident_metadata_bytes;
+}
+
 static void
 collect_heaps(struct tide_stats *out)
 {
@@ -210,8 +259,7 @@ stats_collect(struct tide_stats *out, enum stats_depth depth)
         collect_classes(out);
     }
     if (depth >= STATS_ALL) {
-        out->resident_bytes =
-            os_resident_range(chunk_address(0), space.frontier << CHUNK_SHIFT) + meta_resident();
+        collect_resident(out);
     }
     lane->allocated_bytes = out->allocated_bytes;
     lane->active_bytes = out->active_bytes;

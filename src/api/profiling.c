@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "api/forecasting.h"
 #include "api/options.h"
 #include "api/stats.h"
 #include "heap/heap.h"
@@ -34,6 +35,7 @@ profiling_configure(void)
     profile_config.out = tide_opt.profile_out;
     profile_config.secure = options_is_secure();
     profile_config.statistics = write_statistics;
+    profile_config.series = forecasting_write_series;
 }
 
 void

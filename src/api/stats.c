@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "api/forecasting.h"
 #include "api/options.h"
 #include "os/os.h"
 #include "page/format.h"
@@ -110,10 +111,12 @@ is_of_spans(const struct figure *figure)
     return found;
 }
 
+/* They stand together. */
 static bool
 is_of_os_pages(const struct figure *figure)
 {
-    return figure->offset == offsetof(struct tide_stats, resident_bytes) ||
+    return (figure->offset >= offsetof(struct tide_stats, resident_bytes) &&
+            figure->offset <= offsetof(struct tide_stats, resident_metadata_bytes)) ||
            figure->offset == offsetof(struct tide_stats, process_rss_bytes);
 }
 
@@ -222,6 +225,8 @@ stats_write_json(const struct tide_stats *stats, fmt_t *out)
     write_classes_json(stats, out);
     fmt_str(out, ",\n \"lanes\":");
     write_lanes_json(stats, out);
+    fmt_str(out, ",\n \"forecasts\":");
+    forecasting_write_json(out);
     fmt_str(out, "}\n");
 }
 

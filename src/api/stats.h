@@ -50,7 +50,7 @@ TIDE_STATIC_ASSERT(sizeof(struct tide_stats) <= 8192, "a snapshot must fit on a 
  *
  *   COUNTERS  those that somebody counts: microseconds. The others, STATS_OF_SPANS, stay 0.
  *   SPANS     a look at each span as well
- *   ALL       and at each os page, by the kernel: resident_bytes
+ *   ALL       and at each os page, by the kernel: resident_*bytes
  */
 enum stats_depth { STATS_COUNTERS, STATS_SPANS, STATS_ALL };
 void stats_collect(struct tide_stats *out, enum stats_depth depth);
@@ -59,7 +59,7 @@ void stats_collect(struct tide_stats *out, enum stats_depth depth);
  * (process_rss_bytes, page_faults_*). Preserves errno. */
 void stats_take(struct tide_stats *out);
 
-/* Figures with their names, at most max: all but resident_bytes and process_rss_bytes, or only the
+/* Figures with their names, at most max: all but resident_*bytes and process_rss_bytes, or only the
  * counters. How many there are. */
 struct page_figure;
 size_t stats_take_page(struct page_figure *out, size_t max, bool spans);

@@ -14,6 +14,7 @@
 #include "heap/heap.h"
 #include "heap/transfer.h"
 #include "keeper/learn.h"
+#include "keeper/outlook.h"
 #include "keeper/promise.h"
 #include "keeper/rise.h"
 #include "os/memfile.h"
@@ -153,6 +154,24 @@ release_free(const struct tide_advice *advice, const struct tide_record *record,
     return done;
 }
 
+/* What the pass saw and decides, for whoever asks. */
+static void
+note(const struct tide_record *record, const struct peak_params *params, uint64_t keep_bytes)
+{
+    struct outlook_pass pass = {
+        .now_ns = os_now_ns(),
+        .record = *record,
+        .level_bytes = peak_level(&peak),
+        .window_ms = params->window_ms,
+        .spare_bytes = params->spare_bytes,
+        .grow_bytes = rise_keeps_bytes(),
+        .keep_bytes = keep_bytes,
+        .purges = atomic_load_relaxed(&keeper_config.purge),
+    };
+
+    outlook_note_locked(&pass);
+}
+
 /* One pass; true when there may be more to do soon. lock(pass) held. */
 TIDE_COLD static bool
 pass_locked(void)
@@ -176,6 +195,8 @@ pass_locked(void)
     counter_add(&keeper_counters.passes, 1);
     score(&record, tick);
     peak_observe(&peak, &params, &record);
+    advice = peak_advise(&peak, &params, &record);
+    note(&record, &params, advice.keep_bytes);
     waits = transfer_send_home(old);
     waits |= heap_let_go_spares(SPARE_NEEDED);
     if (atomic_load_relaxed(&keeper_config.purge)) {
@@ -183,7 +204,6 @@ pass_locked(void)
         if (atomic_load_relaxed(&keeper_config.hole_purge) && promised == 0) {
             done += heap_purge_holes(old, HOLE_QUOTA_BYTES);
         }
-        advice = peak_advise(&peak, &params, &record);
         done += release_free(&advice, &record, tick);
     }
     if (work != seen_work || done > 0 || waits || rise_holds()) {
@@ -338,6 +358,9 @@ keeper_thread_main(void *arg)
         (void)look_at_rise();
         if (page_is_wanted()) {
             page_begin();
+        }
+        if (page_is_wanted() && keeper_config.predict) {
+            outlook_begin();
         }
     }
     atomic_store_release(&thread_state, THREAD_RUNNING);
@@ -553,6 +576,7 @@ keeper_postfork(bool in_child)
     look_word = 0;
     rise_end();
     learn_fork_child();
+    outlook_fork_child();
     stop_asked = 0;
     thread_state = THREAD_NONE;
     /* A child that only wants to exec or to write a snapshot gets no thread: it has to work. */

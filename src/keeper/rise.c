@@ -56,6 +56,16 @@ static uint64_t demand_ns;                  /* when they were */
 static double block_bytes;                  /* rates, in bytes of blocks made to measure */
 static double block_part;                   /* what part of the demand these are */
 
+/* What the last look came to. */
+static struct {
+    uint64_t at_ns;
+    uint64_t advised_bytes;
+    uint64_t granted_bytes;
+    uint64_t learned_bytes;
+    uint64_t promised_bytes;
+    enum rise_reason reason;
+} last;
+
 /* What the machine has. */
 static uint64_t headroom_bytes;
 static unsigned cpus;
@@ -191,6 +201,7 @@ permitted(uint64_t want, uint64_t now_ns)
     uint32_t forked = forks_of_late(now_ns);
 
     if (forked >= FORKS_MAX || os_is_filtered()) {
+        last.reason = forked >= FORKS_MAX ? RISE_forks : RISE_filtered;
         return 0;
     }
     if (now_ns - asked_ns >= HEADROOM_NS) {
@@ -199,8 +210,10 @@ permitted(uint64_t want, uint64_t now_ns)
         asked_ns = now_ns;
     }
     if (os_idle_cpus(cpus) == 0) {
+        last.reason = RISE_no_cpu;
         return 0;
     }
+    last.reason = RISE_no_headroom; /* unless it permits something */
     return min_zu(want >> forked, headroom_bytes / HEADROOM_SHARE);
 }
 
@@ -377,7 +390,9 @@ make(uint64_t want, uint64_t now_ns)
         done = make_blocks_ready(wanted.blocks, LOOK_BYTES_MAX / 2);
         done += make_slices_ready(wanted.slices, LOOK_BYTES_MAX - done);
         counter_add(&rise_counters.applied, done > 0);
+        last.reason = done == 0 ? RISE_refused : granted < want ? RISE_made_less : RISE_made;
     }
+    last.granted_bytes = granted;
     note_result(done > 0);
     return done;
 }
@@ -401,11 +416,23 @@ static uint64_t
 advise(uint64_t now_ns)
 {
     uint64_t want = rise_advise(&state, &params);
-    uint64_t learned = learn_advise_locked(now_ns, level_bytes, LEARNED_NS);
-    uint64_t promised = promise_expected(now_ns, level_bytes);
 
-    want = max_zu(want, state.credit < 0 ? 0 : min_zu(learned, LEARNED_BYTES_MAX));
-    return max_zu(want, promised);
+    last.learned_bytes = learn_advise_locked(now_ns, level_bytes, LEARNED_NS);
+    last.promised_bytes = promise_expected(now_ns, level_bytes);
+    want = max_zu(want, state.credit < 0 ? 0 : min_zu(last.learned_bytes, LEARNED_BYTES_MAX));
+    return max_zu(want, last.promised_bytes);
+}
+
+/* Unless something is missing. */
+static void
+note_advice(uint64_t want, uint64_t now_ns)
+{
+    last.at_ns = now_ns;
+    last.advised_bytes = last.granted_bytes = want;
+    last.reason = want > 0                      ? RISE_is_ready
+                  : state.seen < RISE_MIN_SLOTS ? RISE_few_samples
+                  : state.credit < 0            ? RISE_no_credit
+                                                : RISE_no_growth;
 }
 
 TIDE_COLD uint64_t
@@ -419,11 +446,13 @@ rise_look_locked(void)
     size_t made = 0;
 
     if (!is_begun) {
+        last.reason = RISE_impossible;
         rise_end();
         return 0;
     }
     observe(now_ns);
     want = advise(now_ns);
+    note_advice(want, now_ns);
     wanted = split(want);
     atomic_store_relaxed(&want_bytes, wanted.slices); /* what is there is kept in any case */
     low = (size_t)(wanted.slices / 2) >> SLICE_SHIFT;
@@ -447,4 +476,23 @@ rise_end(void)
     atomic_store_relaxed(&want_bytes, 0);
     atomic_store_relaxed(&is_able, 0);
     ability = 0;
+}
+
+TIDE_COLD void
+rise_report_locked(struct rise_report *out)
+{
+    *out = (struct rise_report){
+        .looked_ns = last.at_ns,
+        .lead_ns = params.lead_ns,
+        .growth_bytes = rise_growth(&state),
+        .bound_bytes = rise_bound(&state, &params),
+        .advised_bytes = last.advised_bytes,
+        .granted_bytes = last.granted_bytes,
+        .learned_bytes = last.learned_bytes,
+        .promised_bytes = last.promised_bytes,
+        .ready_slice_bytes = min_zu(ready_free, free_bytes()),
+        .ready_block_bytes = ready_bytes(),
+        .credit_bytes = state.credit,
+        .reason = last.reason,
+    };
 }

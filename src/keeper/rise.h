@@ -19,6 +19,29 @@ struct rise_counters {
 };
 extern struct rise_counters rise_counters;
 
+enum rise_reason {
+#define RISE_REASON(name, text) RISE_##name,
+#include "keeper/reasons.def"
+};
+
+/* What the last look saw, and why it made ready what it did. */
+struct rise_report {
+    uint64_t looked_ns;         /* os_now_ns() of it; 0: none yet */
+    uint64_t lead_ns;           /* growth is within that time */
+    uint64_t growth_bytes;      /* the most it grew by within a lead */
+    uint64_t bound_bytes;       /* the most that may be ready */
+    uint64_t advised_bytes;     /* should be ready */
+    uint64_t learned_bytes;     /* of these, for what earlier runs grew by at this time */
+    uint64_t promised_bytes;    /* of these, that the program said it will need */
+    uint64_t granted_bytes;     /* of these, that the machine has room for; if it was asked */
+    uint64_t ready_slice_bytes; /* are, as free slices */
+    uint64_t ready_block_bytes; /* are, as blocks made to measure */
+    int64_t credit_bytes;
+    enum rise_reason reason;
+};
+/* lock(pass) held. */
+void rise_report_locked(struct rise_report *out);
+
 /* Looks, makes ready what should be, and sets the marks for the next look. How long until that one,
  * while memory grows: to be woken for it costs the waking thread more; 0: when the marks say so.
  * lock(pass) held. (slow) */

@@ -28,6 +28,7 @@ enum lock_rank {
     LOCK_RANK_PURGE,    /* slices withdrawn while their pages are given back */
     LOCK_RANK_ARENA,    /* chunks, slices, frontier */
     LOCK_RANK_META,     /* span records and other metadata */
+    LOCK_RANK_OUTLOOK,  /* what the keeper forecasts; a child begins anew, fork does not take it */
     LOCK_RANK_PROFILE,  /* sites, live samples, modules, series */
 };
 

@@ -108,7 +108,10 @@ bool os_is_mapped(const void *address, size_t size);
  * be told. */
 bool os_is_locked(void *address);
 
-/* Bytes of the range that are in RAM (mincore). (slow) */
+/* Which os pages of the range are in RAM (mincore): bit 0 of a byte each. False, and all 0: the
+ * kernel does not tell. (slow) */
+bool os_resident_pages(const void *address, size_t size, unsigned char *pages);
+/* Bytes of the range that are in RAM. (slow) */
 size_t os_resident_range(const void *address, size_t size);
 
 /* VmRSS in bytes, 0 without /proc. (slow) */

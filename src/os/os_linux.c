@@ -365,24 +365,35 @@ os_is_mapped(const void *address, size_t size)
     return true;
 }
 
+TIDE_COLD bool
+os_resident_pages(const void *address, size_t size, unsigned char *pages)
+{
+    int saved_errno = errno;
+    bool told = mincore((void *)(uintptr_t)address, size, pages) == 0;
+
+    if (!told) {
+        memset(pages, 0, size >> OS_PAGE_SHIFT);
+    }
+    errno = saved_errno;
+    return told;
+}
+
 TIDE_COLD size_t
 os_resident_range(const void *address, size_t size)
 {
-    int saved_errno = errno;
     unsigned char pages[512];
     size_t resident = 0;
 
     for (size_t at = 0; at < size; at += sizeof pages * OS_PAGE) {
         size_t part = size - at < sizeof pages * OS_PAGE ? size - at : sizeof pages * OS_PAGE;
 
-        if (mincore((char *)(uintptr_t)address + at, part, pages) != 0) {
+        if (!os_resident_pages((const char *)address + at, part, pages)) {
             break;
         }
         for (size_t i = 0; i < part >> OS_PAGE_SHIFT; i++) {
             resident += (pages[i] & 1u) << OS_PAGE_SHIFT;
         }
     }
-    errno = saved_errno;
     return resident;
 }
 

@@ -327,6 +327,16 @@ write_statistics(writer_t *w)
     writer_section_end(w);
 }
 
+/* What the process as a whole has besides sites and their series. */
+static void
+write_rest(writer_t *w)
+{
+    if (profile_config.series != NULL) {
+        profile_config.series(w);
+    }
+    write_statistics(w);
+}
+
 static int
 write_all(int fd, void *unused)
 {
@@ -348,7 +358,7 @@ write_all(int fd, void *unused)
     write_modules(&w);
     write_sites(&w, &ages, now_ns);
     write_all_series(&w);
-    write_statistics(&w);
+    write_rest(&w);
     ages_release(&ages);
     return writer_finish(&w);
 }
@@ -371,7 +381,7 @@ write_process(int fd)
     } else {
         write_meta(&w, NULL, now_ns);
     }
-    write_statistics(&w);
+    write_rest(&w);
     return writer_finish(&w);
 }
 

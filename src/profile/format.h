@@ -33,7 +33,9 @@
  *         allocations_rate, resident_bytes, retained_bytes (free, and still resident);
  *         "thread/NAME/TID/" before the name for one of a thread
  *         (NAME may have slashes; "thread/others/0/": all threads without one of their own; the
- *         live bytes are those that it allocated, the freed ones those that it freed)
+ *         live bytes are those that it allocated, the freed ones those that it freed);
+ *         "forecast/" before those of keeper/outlook.def, -1 where a value is not known: forecasts
+ *         stand at the end of the time they are for, so that the last ones are of the future
  *   STAT  the allocator's statistics, as JSON text
  *   END!  number of sections before it
  */

@@ -8,18 +8,21 @@
 
 #include "base/fmt.h"
 
+struct writer;
+
 struct profile_config {
-    size_t memory;                  /* init: bytes for sites */
-    unsigned depth;                 /* init: frames of a site at most */
-    unsigned unwinder;              /* init: enum unwind_how */
-    unsigned signal;                /* init: SIGRTMIN + this writes the profile; 0: none does */
-    bool secure;                    /* init: raised privileges: replace no file */
-    const char *out;                /* init: pattern of the file's name; "" or NULL: none */
-    size_t rate;                    /* runtime: bytes between samples */
-    uint64_t every_bytes;           /* runtime: allocated between two writings; 0: never */
-    uint32_t every_seconds;         /* runtime: likewise */
-    void (*statistics)(fmt_t *out); /* init: writes the STAT section's text; NULL: none */
-    bool keeper;                    /* init: samples want a keeper, which others may ask */
+    size_t memory;                    /* init: bytes for sites */
+    unsigned depth;                   /* init: frames of a site at most */
+    unsigned unwinder;                /* init: enum unwind_how */
+    unsigned signal;                  /* init: SIGRTMIN + this writes the profile; 0: none does */
+    bool secure;                      /* init: raised privileges: replace no file */
+    const char *out;                  /* init: pattern of the file's name; "" or NULL: none */
+    size_t rate;                      /* runtime: bytes between samples */
+    uint64_t every_bytes;             /* runtime: allocated between two writings; 0: never */
+    uint32_t every_seconds;           /* runtime: likewise */
+    void (*statistics)(fmt_t *out);   /* init: writes the STAT section's text; NULL: none */
+    void (*series)(struct writer *w); /* init: writes SERI sections of others; NULL: none */
+    bool keeper;                      /* init: samples want a keeper, which others may ask */
 };
 extern struct profile_config profile_config;
 

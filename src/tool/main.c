@@ -5,8 +5,8 @@
 #include "tool/tool.h"
 
 static const struct tool_command *const commands[] = {
-    &tool_run,   &tool_top,  &tool_report, &tool_diff,
-    &tool_stats, &tool_dump, &tool_merge,  &tool_trace,
+    &tool_run,  &tool_top,   &tool_why,  &tool_forecast, &tool_report,
+    &tool_diff, &tool_stats, &tool_dump, &tool_merge,    &tool_trace,
 };
 
 static int

@@ -133,6 +133,75 @@ process_memory(int directory, bool want_share, struct process_memory *out)
     return true;
 }
 
+static bool
+begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Which part the mapping of that name is of. */
+static uint64_t *
+part_of(struct process_parts *out, const char *name)
+{
+    if (name[0] == '/') {
+        bool is_shared = begins(name, "/memfd:") || begins(name, "/SYSV") ||
+                         begins(name, "/dev/shm/") || begins(name, "/dev/zero");
+
+        return is_shared                                   ? &out->shared
+               : strstr(name, "/libtidemalloc.so") != NULL ? &out->library
+                                                           : &out->files;
+    }
+    if (begins(name, "[stack")) {
+        return &out->stack;
+    }
+    if (begins(name, "[heap")) {
+        return &out->brk;
+    }
+    if (begins(name, "[anon:tidemalloc profile")) {
+        return &out->profile;
+    }
+    return name[0] == '\0' || begins(name, "[anon") ? &out->anonymous : &out->files;
+}
+
+/* A mapping's first line is "from-to rights offset device inode name"; others begin with a key. */
+static bool
+read_mapping(const char *line, char *name, size_t size)
+{
+    int at = -1;
+
+    if (sscanf(line, "%*x-%*x %*s %*x %*x:%*x %*u %n", &at) < 0 || at < 0) {
+        return false;
+    }
+    snprintf(name, size, "%s", line + at);
+    name[strcspn(name, "\n")] = '\0';
+    return true;
+}
+
+bool
+process_parts(int directory, struct process_parts *out)
+{
+    int fd = openat(directory, "smaps", O_RDONLY | O_CLOEXEC);
+    FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
+    char name[4200] = "", *line = NULL;
+    size_t room = 0;
+
+    *out = (struct process_parts){0};
+    if (maps == NULL) {
+        return false;
+    }
+    while (getline(&line, &room, maps) > 0) {
+        if (!read_mapping(line, name, sizeof name) && begins(line, "Rss:")) {
+            uint64_t bytes = strtoull(line + strlen("Rss:"), NULL, 10) * 1024;
+
+            *part_of(out, name) += bytes;
+            out->total += bytes;
+        }
+    }
+    free(line);
+    fclose(maps);
+    return out->total > 0;
+}
+
 void
 process_command(int directory, char *text, size_t size)
 {

@@ -22,6 +22,20 @@ struct process_memory {
 /* False: it is gone. want_share: PSS, for which the kernel walks the page tables. */
 bool process_memory(int directory, bool want_share, struct process_memory *out);
 
+/* Resident bytes by what is mapped. */
+struct process_parts {
+    uint64_t total;
+    uint64_t library; /* libtidemalloc's file */
+    uint64_t files;   /* all others, private copies of their pages included; vdso */
+    uint64_t shared;  /* memory files, System V */
+    uint64_t stack;   /* of the first thread */
+    uint64_t brk;     /* the C library's own heap */
+    uint64_t profile; /* tidemalloc's profile, where the kernel keeps names of mappings */
+    uint64_t anonymous;
+};
+/* False: it is gone, or may not be asked. The kernel walks its page tables. */
+bool process_parts(int directory, struct process_parts *out);
+
 /* The command line, blanks between arguments, or the name in brackets: printable, terminated. */
 void process_command(int directory, char *text, size_t size);
 /* Clock ticks since the start of the system at which it started; 0: it is gone. */

@@ -28,62 +28,6 @@ struct drawing {
     int64_t total;
 };
 
-/* ---- Texts ----------------------------------------------------------------------------------- */
-
-/* The length of the character at the text when XML may have it, 0 otherwise. */
-static size_t
-character_length(const char *text)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    size_t n = texts_sequence_length(s);
-
-    if (*s < 0x20 || *s == 0x7f) {
-        return 0;
-    }
-    return n == 3 && s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe ? 0 : n;
-}
-
-static void
-put_character(FILE *out, const char *s, size_t length)
-{
-    switch (*s) {
-    case '\t':
-    case '\n':
-        fputc(' ', out);
-        break;
-    case '<':
-        fputs("&lt;", out);
-        break;
-    case '>':
-        fputs("&gt;", out);
-        break;
-    case '&':
-        fputs("&amp;", out);
-        break;
-    default:
-        fwrite(length == 0 ? "\xef\xbf\xbd" : s, 1, length == 0 ? 3 : length, out);
-    }
-}
-
-/* The text between two marks, `most` characters of it at most. */
-static void
-put_text(FILE *out, const char *text, size_t most)
-{
-    size_t count = 0;
-
-    for (const char *s = text; *s != '\0'; count++) {
-        size_t n = character_length(s);
-        s += n == 0 ? 1 : n;
-    }
-    most = count > most ? most - 1 : count;
-    for (size_t i = 0; i < most; i++) {
-        size_t n = character_length(text);
-        put_character(out, text, n);
-        text += n == 0 ? 1 : n;
-    }
-    fputs(*text != '\0' ? "\xe2\x80\xa6" : "", out);
-}
-
 /* ---- Frames ---------------------------------------------------------------------------------- */
 
 /* The program in the colours of fire, libraries in others of their own, and grey without names. */
@@ -128,7 +72,7 @@ put_title(const struct drawing *d, const struct flame_node *node, const char *na
     const struct profile_module *m;
 
     fputs("<title>", d->out);
-    put_text(d->out, name, SIZE_MAX);
+    texts_put_xml(d->out, name, SIZE_MAX);
     fputs("\n", d->out);
     put_value(d->out, d->report, node->values[0]);
     fprintf(d->out, ", %.2f %%, %zu site%s", 100.0 * (double)node->values[0] / (double)d->total,
@@ -136,7 +80,7 @@ put_title(const struct drawing *d, const struct flame_node *node, const char *na
     if (node->kind == FLAME_FRAME) {
         m = report_module(d->report, node->location);
         fputs("\n", d->out);
-        put_text(d->out, m == NULL ? "(generated code)" : m->path, SIZE_MAX);
+        texts_put_xml(d->out, m == NULL ? "(generated code)" : m->path, SIZE_MAX);
     }
     fputs("</title>", d->out);
 }
@@ -182,7 +126,7 @@ enter(void *context, const struct flame_node *node)
     fputs("\"/>", d->out);
     if (width >= 6 * CHARACTER) {
         fprintf(d->out, "<text x=\"%.2f\" y=\"%u\">", x + 4, y + 13);
-        put_text(d->out, name, (size_t)(width - 6) / CHARACTER);
+        texts_put_xml(d->out, name, (size_t)(width - 6) / CHARACTER);
         fputs("</text>", d->out);
     }
     fputs("</g>\n", d->out);
@@ -222,7 +166,7 @@ put_head(const struct drawing *d, FILE *out, size_t rows)
             "<rect class=\"page\" width=\"100%%\" height=\"100%%\"/>\n"
             "<text class=\"head name\" x=\"%d\" y=\"24\">",
             WIDTH, height, WIDTH, height, MARGIN);
-    put_text(out, program == NULL ? "(program unknown)" : profile_base_name(program), 60);
+    texts_put_xml(out, program == NULL ? "(program unknown)" : profile_base_name(program), 60);
     fprintf(out, "</text>\n<text class=\"head about\" x=\"%d\" y=\"44\">%s: ", MARGIN,
             report_figures[r->figure].name);
     put_value(out, r, d->total);
@@ -230,7 +174,7 @@ put_head(const struct drawing *d, FILE *out, size_t rows)
             r->profile->incomplete ? "; INCOMPLETE: the file was damaged" : "");
     if (command != NULL && command[0] != '\0') {
         fputs("; ", out);
-        put_text(out, command, 90);
+        texts_put_xml(out, command, 90);
     }
     fputs("</text>\n", out);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `tide stats`: the allocator's own figures, of a running process or as a .tide file has them. */
 #include <getopt.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,24 +28,6 @@ static const struct {
 #define TIDE_STAT(name, kind, unit, brief) {#name, unit, brief},
 #include "api/stats.def"
 };
-
-/* ---- Where they come from -------------------------------------------------------------------- */
-
-static int
-read_process(struct profile *p, int pid, unsigned timeout_s)
-{
-    struct profile_problem problem;
-    size_t length;
-    unsigned char *bytes = target_read(pid, PAGE_STATISTICS, timeout_s, &length);
-
-    *p = (struct profile){0};
-    if (!profile_parse(p, bytes, length, 0, &problem)) {
-        tool_die(TOOL_INPUT, "process %d: its answer is damaged at byte %" PRIu64 ": %s", pid,
-                 problem.offset, problem.text);
-    }
-    free(bytes);
-    return TOOL_OK;
-}
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
@@ -237,8 +218,9 @@ run_stats(int argc, char **argv)
     unsigned timeout_s = TARGET_TIMEOUT_S;
     const char *path = NULL;
     bool as_json = false;
+    struct target target;
     struct profile p;
-    int option, status, pid;
+    int option, status = TOOL_OK, pid;
 
     while ((option = getopt_long(argc, argv, "o:h", long_options, NULL)) != -1) {
         switch (option) {
@@ -261,7 +243,12 @@ run_stats(int argc, char **argv)
         tool_misused("one PID or FILE is needed");
     }
     pid = tool_process(argv[optind]);
-    status = pid != 0 ? read_process(&p, pid, timeout_s) : profile_read(&p, argv[optind]);
+    if (pid != 0) {
+        target_profile(&target, pid, PAGE_STATISTICS, timeout_s, &p);
+        target_close(&target);
+    } else {
+        status = profile_read(&p, argv[optind]);
+    }
     status |= show(&p, path, as_json);
     profile_free(&p);
     return status == (TOOL_INPUT | TOOL_NOT_SO) ? TOOL_INPUT : status;

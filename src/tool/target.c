@@ -515,3 +515,28 @@ target_read(int pid, enum page_question question, unsigned timeout_s, size_t *le
     target_close(&target);
     return bytes;
 }
+
+void
+target_profile(struct target *t, int pid, enum page_question question, unsigned timeout_s,
+               struct profile *p)
+{
+    struct profile_problem problem;
+    unsigned char *bytes = NULL;
+    size_t length;
+
+    if (target_open(t, pid)) {
+        bool has_profile = (t->head.flags & PAGE_HAS_PROFILE) != 0;
+
+        bytes =
+            target_answer(t, has_profile ? question : PAGE_STATISTICS, timeout_s * 1000, &length);
+    }
+    if (bytes == NULL) {
+        tool_die(TOOL_INPUT, "%s", t->problem);
+    }
+    *p = (struct profile){0};
+    if (!profile_parse(p, bytes, length, 0, &problem)) {
+        tool_die(TOOL_INPUT, "process %d: its answer is damaged at byte %" PRIu64 ": %s", pid,
+                 problem.offset, problem.text);
+    }
+    free(bytes);
+}

@@ -10,7 +10,7 @@
 #define TIDE_TOOL_TARGET_H
 
 #include "page/format.h"
-#include "tool/tool.h"
+#include "tool/profile.h"
 
 enum target_state {
     TARGET_OPEN,
@@ -70,6 +70,11 @@ enum { TARGET_TIMEOUT_S = 10, TARGET_TIMEOUT_MAX_S = 3600 };
 /* All of it for one answer. Ends the program if there is none. */
 unsigned char *target_read(int pid, enum page_question question, unsigned timeout_s,
                            size_t *length);
+
+/* The same as a profile, with the target left open for more, and to be closed. Of a process that
+ * keeps no profile PAGE_PROFILE is PAGE_STATISTICS. */
+void target_profile(struct target *t, int pid, enum page_question question, unsigned timeout_s,
+                    struct profile *p);
 
 /* The checks alone, for tests: is this copy of a page one that can be used? Fills head. */
 bool target_check(struct target *t);

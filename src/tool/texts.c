@@ -87,3 +87,58 @@ texts_sequence_length(const unsigned char *s)
     }
     return n;
 }
+
+/* ---- XML --------------------------------------------------------------------------------- */
+
+/* The length of the character at the text when XML may have it, 0 otherwise. */
+static size_t
+character_length(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    size_t n = texts_sequence_length(s);
+
+    if (*s < 0x20 || *s == 0x7f) {
+        return 0;
+    }
+    return n == 3 && s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe ? 0 : n;
+}
+
+static void
+put_character(FILE *out, const char *s, size_t length)
+{
+    switch (*s) {
+    case '\t':
+    case '\n':
+        fputc(' ', out);
+        break;
+    case '<':
+        fputs("&lt;", out);
+        break;
+    case '>':
+        fputs("&gt;", out);
+        break;
+    case '&':
+        fputs("&amp;", out);
+        break;
+    default:
+        fwrite(length == 0 ? "\xef\xbf\xbd" : s, 1, length == 0 ? 3 : length, out);
+    }
+}
+
+void
+texts_put_xml(FILE *out, const char *text, size_t most)
+{
+    size_t count = 0;
+
+    for (const char *s = text; *s != '\0'; count++) {
+        size_t n = character_length(s);
+        s += n == 0 ? 1 : n;
+    }
+    most = count > most ? most - 1 : count;
+    for (size_t i = 0; i < most; i++) {
+        size_t n = character_length(text);
+        put_character(out, text, n);
+        text += n == 0 ? 1 : n;
+    }
+    fputs(*text != '\0' ? "\xe2\x80\xa6" : "", out);
+}

@@ -23,4 +23,7 @@ uint64_t texts_hash(const char *text);
 /* The length of the UTF-8 sequence at the text; 0 when there is none. */
 size_t texts_sequence_length(const unsigned char *s);
 
+/* As text between two marks of XML, `most` characters of it at most. */
+void texts_put_xml(FILE *out, const char *text, size_t most);
+
 #endif

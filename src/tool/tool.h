@@ -23,6 +23,7 @@ struct tool_command {
 
 extern const struct tool_command tool_report, tool_diff, tool_merge, tool_dump, tool_run;
 extern const struct tool_command tool_stats, tool_top, tool_trace;
+extern const struct tool_command tool_forecast, tool_why;
 
 /* ---- Complaints: "tide report: what, where, and what to do" on standard error ---------------- */
 

@@ -93,9 +93,16 @@ bool top_sites_answered(const struct top_sites *s);
 void top_sites_fill(const struct top_sites *s, struct top_table *t);
 /* The stack of the site of that id, a row for each frame. False: it is not there any more. */
 bool top_sites_stack(const struct top_sites *s, uint64_t id, struct top_table *out);
+/* Its forecast over time, as a row for each line of a chart so wide and high. */
+void top_sites_outlook(const struct top_sites *s, size_t width, size_t height,
+                       struct top_table *out);
 /* Members of the process; and the frames of a site. */
 void top_sites_json(const struct top_sites *s, struct json *j);
 void top_sites_json_frames(const struct top_sites *s, const struct top_row *row, struct json *j);
+
+/* A line of the forecast that is in the answer, if there is one; and all of it. */
+void top_outlook_head(const struct profile *p, struct top_table *t);
+void top_outlook_fill(const struct profile *p, size_t width, size_t height, struct top_table *t);
 
 /* ---- The terminal ---------------------------------------------------------------------------- */
 

@@ -12,15 +12,16 @@
 
 #include "tool/top.h"
 
-enum view { VIEW_PROCESSES, VIEW_SITES, VIEW_STACK, VIEWS };
+enum view { VIEW_PROCESSES, VIEW_SITES, VIEW_STACK, VIEW_OUTLOOK, VIEWS };
 enum { KEY_ESC = 27, POLL_MS = 20, INTERVAL_STEP = 2, INTERVAL_MIN_MS = 100, LATE_MS = 2000 };
+enum { OUTLOOK_LINES_BESIDE = 7 /* of the screen, that are not the chart's */ };
 
 struct screen {
     struct top_options *options;
     enum view view;
     struct top_processes *processes; /* NULL: began with a PID, and was never left */
     struct top_sites *sites;         /* NULL: none is open */
-    struct top_table stack;
+    struct top_table stack, outlook;
     uint64_t stack_id;
     uint64_t selected[VIEWS]; /* a row's id */
     size_t line[VIEWS];       /* where it was, for when it is gone */
@@ -48,6 +49,8 @@ table_of(struct screen *s)
         return &s->options->sites;
     case VIEW_STACK:
         return &s->stack;
+    case VIEW_OUTLOOK:
+        return &s->outlook;
     case VIEW_PROCESSES:
     case VIEWS:
     default:
@@ -64,10 +67,14 @@ fill(struct screen *s)
         top_processes_fill(s->processes, &s->options->processes);
     } else if (s->view == VIEW_SITES) {
         top_sites_fill(s->sites, &s->options->sites);
+    } else if (s->view == VIEW_OUTLOOK) {
+        top_sites_outlook(s->sites, (size_t)COLS,
+                          LINES > OUTLOOK_LINES_BESIDE ? (size_t)(LINES - OUTLOOK_LINES_BESIDE) : 1,
+                          &s->outlook);
     } else if (!top_sites_stack(s->sites, s->stack_id, &s->stack)) {
         top_table_head(&s->stack, "the site is not there any more");
     }
-    if (s->view != VIEW_STACK) {
+    if (s->view == VIEW_PROCESSES || s->view == VIEW_SITES) {
         top_table_arrange(table_of(s));
     }
 }
@@ -117,7 +124,7 @@ static void
 go_back(struct screen *s)
 {
     s->first = 0;
-    if (s->view == VIEW_STACK) {
+    if (s->view == VIEW_STACK || s->view == VIEW_OUTLOOK) {
         s->view = VIEW_SITES;
     } else if (s->view == VIEW_SITES) {
         top_sites_free(s->sites);
@@ -240,6 +247,7 @@ draw_help(void)
         "",
         "  up down PgUp PgDn Home End   select a line",
         "  Enter                        open it: a process's sites, a site's stack",
+        "  t                            the tide of an open process: its forecast over time",
         "  Esc, Backspace, left         back",
         "  < >                          sort by the column before, or behind",
         "  r                            the other way round",
@@ -304,7 +312,7 @@ sort_key(struct screen *s, int key)
     struct top_table *t = table_of(s);
     size_t columns = t->column_count + 1; /* and the text */
 
-    if (s->view == VIEW_STACK) {
+    if (s->view == VIEW_STACK || s->view == VIEW_OUTLOOK) {
         return;
     }
     if (key == 'r') {
@@ -322,7 +330,7 @@ open_selected(struct screen *s)
     const struct top_table *t = table_of(s);
     size_t row = selected_row(s);
 
-    if (row >= t->row_count || s->view == VIEW_STACK) {
+    if (row >= t->row_count || s->view == VIEW_STACK || s->view == VIEW_OUTLOOK) {
         return;
     }
     if (s->view == VIEW_PROCESSES) {
@@ -337,6 +345,18 @@ open_selected(struct screen *s)
     s->selected[VIEW_STACK] = 0;
     s->first = 0;
     fill(s);
+}
+
+static void
+open_outlook(struct screen *s)
+{
+    if (s->view == VIEW_SITES) {
+        s->view = VIEW_OUTLOOK;
+        s->line[VIEW_OUTLOOK] = 0;
+        s->selected[VIEW_OUTLOOK] = 0;
+        s->first = 0;
+        fill(s);
+    }
 }
 
 /* True when the key moves the selection. */
@@ -396,7 +416,7 @@ press(struct screen *s, int key)
         s->in_help = true;
         break;
     case '/':
-        if (s->view != VIEW_STACK) {
+        if (s->view == VIEW_PROCESSES || s->view == VIEW_SITES) {
             s->in_filter = true;
             memcpy(s->filter_before, table_of(s)->filter, sizeof s->filter_before);
         }
@@ -419,6 +439,9 @@ press(struct screen *s, int key)
     case 'r':
         sort_key(s, key);
         break;
+    case 't':
+        open_outlook(s);
+        break;
     case '+':
     case '-':
         change_interval(s, key == '+');
@@ -439,6 +462,9 @@ handle(struct screen *s, int key)
     }
     if (key == KEY_RESIZE) {
         erase(); /* LINES and COLS are the new ones */
+        if (s->view == VIEW_OUTLOOK) {
+            fill(s);
+        }
     } else if (s->in_help) {
         s->in_help = false;
         erase();
@@ -483,6 +509,7 @@ top_screen(struct top_options *options)
     set_escdelay(25);
     curs_set(0);
     s.stack = (struct top_table){.text_title = "FRAME"};
+    s.outlook = (struct top_table){.text_title = "LEVEL AND FORECAST"};
     if (options->pid != 0) {
         open_process(&s, options->pid);
     } else {
@@ -507,5 +534,6 @@ top_screen(struct top_options *options)
         top_sites_free(s.sites);
     }
     free(s.stack.rows);
+    free(s.outlook.rows);
     return TOOL_OK;
 }

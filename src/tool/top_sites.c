@@ -458,6 +458,7 @@ fill_head(const struct top_sites *s, struct top_table *t)
                    figure(all, "committed_bytes", a), figure(all, "retained_bytes", b),
                    figure(all, "purged_bytes", c), figure(all, "huge_bytes", d));
     fill_lanes(all, t);
+    top_outlook_head(&s->profile, t);
     if (s->question == PAGE_STATISTICS) {
         top_table_head(t, "no profile, so no sites: `tide run`, or TIDE_CONF=profile:true");
     } else {
@@ -519,6 +520,16 @@ top_sites_stack(const struct top_sites *s, uint64_t id, struct top_table *out)
         }
     }
     return true;
+}
+
+void
+top_sites_outlook(const struct top_sites *s, size_t width, size_t height, struct top_table *out)
+{
+    top_table_clear(out);
+    top_table_head(out, "%d  %s", s->pid, s->command);
+    if (s->has_profile) {
+        top_outlook_fill(&s->profile, width, height, out);
+    }
 }
 
 void

@@ -182,6 +182,44 @@ expect 1 "$tide" report -f html -o empty.html empty.tide
 show empty
 said '<strong>No samples.</strong>'
 
+# Forecasts: a clock of their own with a band, and a picture of them against what happened.
+python3 - >tide.tide <<'PYTHON'
+import json, math, sys, tide_write as w
+S, H = 100_000_000, 32
+level = [int((2 + math.sin(i / 9)) * 1e8) for i in range(300)]
+said = [-1] * 64 + [3 * 10**8] * 236
+forecast = {"arena": "default", "state": "forecasting", "keep_reason": "window",
+            "rise_reason": "made", "interval_ns": S, "horizon_ns": H * S, "error_bytes": 1 << 20}
+rows = {"level_bytes": (0, level), "forecast_bytes": (H, said),
+        "lower_bytes": (H, [v if v < 0 else v - 10**8 for v in said]),
+        "upper_bytes": (H, [v if v < 0 else v + 2 * 10**7 for v in said]),
+        "kept_bytes": (0, [3 * 10**8 - v for v in level]), "ready_bytes": (0, [10**7] * 300)}
+sys.stdout.buffer.write(w.file_of(
+    [w.meta(program="/bin/<b>tide", pid=1), w.modules([]),
+     w.sites([w.site([(None, 0x1000)], {"live_bytes": 1 << 20, "samples": 2})])] +
+    [w.series("forecast/" + n, "bytes", S, 10**18 + at * S, v) for n, (at, v) in rows.items()] +
+    [w.stats(json.dumps({"forecasts": [forecast]}))]))
+PYTHON
+expect 0 "$tide" report -f html -o forecast.html tide.tide
+show forecast
+said 'stands at the end of the time it is for'
+cat check.py - >tide.py <<'PYTHON'
+text = open("out", encoding="utf-8").read()
+for name in ("level", "forecast", "lower", "upper", "kept", "ready"):
+    assert f"{name} bytes" in text, name
+assert page.canvases == 1
+PYTHON
+python3 tide.py || fail "the page of a forecast"
+picture forecast
+expect 0 "$tide" forecast -o /dev/null -p plot.html tide.tide
+browse plot --window-size=1400,1000 --dump-dom
+mv shown out
+said 'class="band"'
+said '&lt;b&gt;tide'
+browse plot --window-size=1060,640 --screenshot="$PWD/plot.png"
+expect 0 python3 "$t_top/tests/tool/png.py" plot.png 1060 640
+cp plot.png "$TIDE_BUILD/tests/screenshots/forecast-plot.png"
+
 # A large one: what nobody could see is left out, and the page says so.
 generate large.tide --sites 35000
 expect 0 "$tide" report -f html -o large.html large.tide

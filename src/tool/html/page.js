@@ -605,11 +605,14 @@ function clocks() {
         const isNear = interval > 0 && Math.abs(start - first) / interval < 1e5;
         if (values.length > 0 && isKnown && isNear) {
             found.set(key, [...found.get(key) ?? [],
-                {name: name.slice(slash + 1), unit, interval, start, values}]);
+                {name: name.slice(slash + 1), unit, interval, start, values: owner === "forecast" ?
+                    values.map((v) => v < 0 ? null : v) : values}]);
         }
     }
     for (const series of found.values()) {
-        series.sort((a, b) => a.unit.length - b.unit.length); /* bytes, then what is of a second */
+        /* Bytes, then what is of a second; what was before what was forecast. */
+        series.sort((a, b) => a.unit.length - b.unit.length ||
+            (b.name === "level_bytes") - (a.name === "level_bytes"));
     }
     return found;
 }
@@ -639,12 +642,18 @@ function drawChart(box, unit, series) {
     const show = (v) => v === null || v === undefined ? "–" :
         (isBytes ? UNITS.bytes.short(v) : scaled(v, 1000, 10000, BLOCK_UNITS)) + suffix;
     const colors = ["--accent", "--kept", "--freed", "--grew"].map(color);
+    const ends = ["upper_bytes", "lower_bytes"]; /* of a band, which is filled and has no lines */
+    const band = ends.map((end) => series.findIndex(({name}) => name === end) + 1);
+    const clear = (solid, part) => solid.replace("rgb(", "rgba(").replace(")", `, ${part})`);
+    const drawn = series.filter(({name}) => !ends.includes(name));
     const axis = {stroke: color("--dim"), grid: {stroke: color("--line"), width: 1},
         ticks: {stroke: color("--line"), width: 1}, font: "11px system-ui, sans-serif"};
-    const chartSeries = series.map(({name}, i) => ({
-        label: name.replace(/_rate$/, "").replaceAll("_", " "), stroke: colors[i % colors.length],
-        width: 1.6, points: {show: series[0].values.length < 3}, value: (_, v) => show(v),
-        fill: i === 0 ? colors[0].replace("rgb(", "rgba(").replace(")", ", 0.10)") : undefined}));
+    const chartSeries = series.map((one, i) => ({
+        label: one.name.replace(/_rate$/, "").replaceAll("_", " "),
+        stroke: drawn.includes(one) ? colors[drawn.indexOf(one) % colors.length] :
+            clear(colors[1], 0.45),
+        width: drawn.includes(one) ? 1.6 : 0.5, points: {show: series[0].values.length < 3},
+        value: (_, v) => show(v), fill: i === 0 ? clear(colors[0], "0.10") : undefined}));
     return new uPlot({
         width: box.clientWidth, height: 190, fmtDate: formatDate,
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
@@ -652,6 +661,7 @@ function drawChart(box, unit, series) {
         scales: {y: {range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.06 : 1]}},
         axes: [axis, {...axis, size: 76, values: (_, ticks) => ticks.map(show)}],
         series: [{label: "UTC"}, ...chartSeries],
+        bands: band.includes(0) ? [] : [{series: band, fill: clear(colors[1], 0.18)}],
     }, align(series), box);
 }
 
@@ -676,6 +686,11 @@ function drawCharts() {
     [...new Set(series.map((s) => s.unit))].forEach((unit, i) => {
         drawChart($("charts").children[i], unit, series.filter((s) => s.unit === unit));
     });
+    if (state.clock?.startsWith("forecast,")) {
+        $("charts").lastChild.append(make("p", {class: "note"}, "A forecast, with its band, " +
+            "stands at the end of the time it is for: compare it with the most of the level " +
+            "within that time before. Nothing acts on it."));
+    }
 }
 
 function makeClockSwitch() {

@@ -4,6 +4,8 @@
  * that begins with "ok":
  *
  *   hold N          allocates N MiB in blocks of 1 KiB, and keeps them
+ *   free            frees all of these
+ *   thin            frees 15 of 16 of these
  *   close           closes all files but the first three, as daemons do
  *   take            fills all numbers above with files of its own (LIMIT of them at most)
  *   check           are the files it took still there? "ok N": so many
@@ -43,6 +45,26 @@ hold(long mib)
         *block = keep;
         keep = block;
     }
+}
+
+/* Frees all but every so manieth; 0: all. */
+static void
+drop(unsigned every)
+{
+    void **block = keep, *kept = NULL;
+
+    for (unsigned i = 0; block != NULL; i++) {
+        void **next = *block;
+
+        if (every != 0 && i % every == 0) {
+            *block = kept;
+            kept = block;
+        } else {
+            free(block);
+        }
+        block = next;
+    }
+    keep = kept;
 }
 
 static void
@@ -101,6 +123,10 @@ obey(const char *word, const char *rest)
 
     if (strcmp(word, "hold") == 0) {
         hold(atol(rest));
+    } else if (strcmp(word, "free") == 0) {
+        drop(0);
+    } else if (strcmp(word, "thin") == 0) {
+        drop(16);
     } else if (strcmp(word, "close") == 0) {
         closefrom(3);
     } else if (strcmp(word, "take") == 0) {

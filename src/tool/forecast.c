@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+/* `tide forecast`: what a process's keeper forecasts, how wrong it was, what is done, and why. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "tool/json.h"
+#include "tool/outlook.h"
+#include "tool/report.h"
+#include "tool/target.h"
+
+enum { CHART_WIDTH = 100, CHART_HEIGHT = 16 };
+
+static const struct option long_options[] = {
+    {"json", no_argument, NULL, 'j'},       {"output", required_argument, NULL, 'o'},
+    {"plot", required_argument, NULL, 'p'}, {"timeout", required_argument, NULL, 't'},
+    {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
+};
+
+/* What the library that this tool came with says of the figures of an arena. */
+static const char *const figure_names[] = {
+#define OUTLOOK_FIGURE(name, unit, brief) #name,
+#include "keeper/outlook.def"
+};
+
+/* What the policies really did. */
+static const char *const counters[] = {
+    "advice_advised",
+    "advice_tried",
+    "advice_applied",
+    "advice_regretted",
+    "purge_bytes",
+    "rise_advised",
+    "rise_tried",
+    "rise_applied",
+    "populated_bytes",
+    "populated_used_bytes",
+    "populated_regretted_bytes",
+};
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+static void
+put_reason(struct json *j, const struct outlook *o, const char *key, const char *name)
+{
+    json_open_row(j, key, '{');
+    json_text(j, "name", outlook_word(o, name));
+    json_text(j, "text", outlook_reason(o, name));
+    json_close(j, '}');
+}
+
+static void
+put_history(struct json *j, const struct outlook *o)
+{
+    json_open(j, "history", '{');
+    json_unsigned(j, "interval_ns", o->interval_ns);
+    json_unsigned(j, "time_ns", o->start_ns);
+    json_unsigned(j, "past", o->past);
+    for (int line = 0; line < OUTLOOK_LINES; line++) {
+        json_open_row(j, outlook_line_name((enum outlook_line)line), '[');
+        for (size_t i = 0; i < o->count; i++) {
+            json_number(j, NULL, o->points[i].values[line]);
+        }
+        json_close(j, ']');
+    }
+    json_close(j, '}');
+}
+
+static void
+put_arena(struct json *j, const struct outlook *o)
+{
+    const char *name;
+    json_t *weight;
+
+    json_open(j, NULL, '{');
+    json_text(j, "arena", outlook_word(o, "arena"));
+    json_text(j, "state", outlook_word(o, "state"));
+    json_bool(j, "acts", json_is_true(json_object_get(o->arena, "acts")));
+    put_reason(j, o, "keep_reason", "keep_reason");
+    put_reason(j, o, "rise_reason", "rise_reason");
+    for (size_t i = 0; i < sizeof figure_names / sizeof figure_names[0]; i++) {
+        json_number(j, figure_names[i], outlook_figure(o, figure_names[i]));
+    }
+    json_open_row(j, "weights_ppm", '{');
+    json_object_foreach(json_object_get(o->arena, "weights_ppm"), name, weight)
+    {
+        json_number(j, name, json_integer_value(weight));
+    }
+    json_close(j, '}');
+    put_history(j, o);
+    json_close(j, '}');
+}
+
+static void
+put_json(const struct outlook *o, const struct profile *p, FILE *out)
+{
+    struct json j = {.out = out};
+
+    json_open(&j, NULL, '{');
+    json_number(&j, "version", 1);
+    json_text(&j, "program", profile_meta(p, "program") != NULL ? profile_meta(p, "program") : "");
+    json_unsigned(&j, "pid", profile_meta_number(p, "pid"));
+    json_unsigned(&j, "time_ns", profile_meta_number(p, "time_ns"));
+    json_open(&j, "counters", '{');
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
+        json_number(&j, counters[i], outlook_statistic(o, counters[i]));
+    }
+    json_close(&j, '}');
+    json_open(&j, "arenas", '[');
+    put_arena(&j, o);
+    json_close(&j, ']');
+    json_close(&j, '}');
+    fputc('\n', out);
+}
+
+/* ---- Text ------------------------------------------------------------------------------------ */
+
+static const char *
+bytes(const struct outlook *o, const char *name, char *cell)
+{
+    return report_cell(cell, outlook_figure(o, name), REPORT_BYTES, false);
+}
+
+static const char *
+time_of(const struct outlook *o, const char *name, char *cell)
+{
+    return report_duration(cell, (uint64_t)outlook_figure(o, name));
+}
+
+static double
+percent(const struct outlook *o, const char *name)
+{
+    return (double)outlook_figure(o, name) / 1e4;
+}
+
+static void
+put_forecast(const struct outlook *o, FILE *out)
+{
+    char a[REPORT_CELL], b[REPORT_CELL], c[REPORT_CELL];
+
+    if (!outlook_is_ready(o)) {
+        fprintf(out, "  forecast       none yet, after %" PRId64 " samples of %s\n",
+                outlook_figure(o, "samples"), time_of(o, "interval_ns", a));
+        return;
+    }
+    fprintf(out, "  forecast       %s at most within %s; band %s", bytes(o, "forecast_bytes", a),
+            time_of(o, "horizon_ns", b), bytes(o, "lower_bytes", c));
+    fprintf(out, " to %s\n", bytes(o, "upper_bytes", a));
+    if (outlook_figure(o, "scored") == 0) {
+        fputs("  error so far   none of them is over yet\n", out);
+        return;
+    }
+    fprintf(out,
+            "  error so far   %s a forecast (pinball loss at 0.9), the recent-peak rule's %s\n",
+            bytes(o, "error_bytes", a), bytes(o, "rule_error_bytes", b));
+    fprintf(out,
+            "                 of %" PRId64 " outcomes %.0f %% were within the band, %.0f %% not "
+            "above it; %.0f %% not above the rule's level\n",
+            outlook_figure(o, "scored"), percent(o, "within_ppm"), percent(o, "covered_ppm"),
+            percent(o, "rule_covered_ppm"));
+}
+
+static void
+put_weights(const struct outlook *o, FILE *out)
+{
+    const char *name;
+    json_t *weight;
+
+    fputs("  by weight     ", out);
+    json_object_foreach(json_object_get(o->arena, "weights_ppm"), name, weight)
+    {
+        fputc(' ', out);
+        report_put_safe(out, name);
+        fprintf(out, " %.0f %%", (double)json_integer_value(weight) / 1e4);
+    }
+    fputc('\n', out);
+}
+
+static void
+put_keeping(const struct outlook *o, FILE *out)
+{
+    char a[REPORT_CELL], b[REPORT_CELL], c[REPORT_CELL];
+
+    fprintf(out, "\n  kept           %s of %s free memory: ", bytes(o, "keep_bytes", a),
+            bytes(o, "free_bytes", b));
+    report_put_safe(out, outlook_reason(o, "keep_reason"));
+    fprintf(out, "\n                 the recent-peak rule: at most %s in spans within %s; ",
+            bytes(o, "rule_level_bytes", a), time_of(o, "rule_window_ns", b));
+    fprintf(out, "%s whatever the level\n", bytes(o, "spare_bytes", c));
+    fprintf(out,
+            "                 returns advised %" PRId64 ", tried %" PRId64 ", applied %" PRId64
+            ", regretted %" PRId64 "; %s given back\n",
+            outlook_statistic(o, "advice_advised"), outlook_statistic(o, "advice_tried"),
+            outlook_statistic(o, "advice_applied"), outlook_statistic(o, "advice_regretted"),
+            report_cell(a, outlook_statistic(o, "purge_bytes"), REPORT_BYTES, false));
+}
+
+static void
+put_rise(const struct outlook *o, FILE *out)
+{
+    char a[REPORT_CELL], b[REPORT_CELL], c[REPORT_CELL];
+    int64_t ready =
+        outlook_figure(o, "rise_ready_slice_bytes") + outlook_figure(o, "rise_ready_block_bytes");
+
+    fprintf(out, "  made ready     %s are ready of %s advised: ",
+            report_cell(a, ready, REPORT_BYTES, false), bytes(o, "rise_advised_bytes", b));
+    report_put_safe(out, outlook_reason(o, "rise_reason"));
+    fprintf(out, "\n                 it grew by %s within %s at most; ",
+            bytes(o, "rise_growth_bytes", a), time_of(o, "rise_lead_ns", b));
+    fprintf(out, "%s may be ready, ", bytes(o, "rise_bound_bytes", c));
+    fprintf(out, "credit %s, last look %s ago\n", bytes(o, "rise_credit_bytes", a),
+            time_of(o, "rise_look_age_ns", b));
+    fprintf(out, "                 looks advised %" PRId64 ", tried %" PRId64 ", applied %" PRId64,
+            outlook_statistic(o, "rise_advised"), outlook_statistic(o, "rise_tried"),
+            outlook_statistic(o, "rise_applied"));
+    fprintf(out, "; %s made ready, ",
+            report_cell(a, outlook_statistic(o, "populated_bytes"), REPORT_BYTES, false));
+    fprintf(out, "%s used, %s unused\n",
+            report_cell(a, outlook_statistic(o, "populated_used_bytes"), REPORT_BYTES, false),
+            report_cell(b, outlook_statistic(o, "populated_regretted_bytes"), REPORT_BYTES, false));
+}
+
+static void
+put_models(const struct outlook *o, FILE *out)
+{
+    static const char *const rows[][3] = {
+        {"kept beyond use", "model_rule_kept_bytes", "model_forecast_kept_bytes"},
+        {"given back", "model_rule_returned_bytes", "model_forecast_returned_bytes"},
+        {"taken by page faults", "model_rule_taken_bytes", "model_forecast_taken_bytes"},
+        {"regretted of that", "model_rule_regretted_bytes", "model_forecast_regretted_bytes"},
+    };
+    char a[REPORT_CELL], b[REPORT_CELL];
+
+    if (outlook_figure(o, "model_ns") == 0) {
+        return;
+    }
+    fprintf(out, "\n  What keeping by each would have come to, as models of both, over %s:\n",
+            time_of(o, "model_ns", a));
+    fprintf(out, "  %-22s %16s %16s\n", "", "recent-peak rule", "forecast");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fprintf(out, "  %-22s %16s %16s\n", rows[i][0], bytes(o, rows[i][1], a),
+                bytes(o, rows[i][2], b));
+    }
+}
+
+static void
+put_chart_line(void *context, const char *text)
+{
+    fprintf(context, "%s\n", text);
+}
+
+static void
+put_text(const struct outlook *o, const struct profile *p, FILE *out)
+{
+    char a[REPORT_CELL];
+
+    report_put_head(p, out);
+    fputs("\narena ", out);
+    report_put_safe(out, outlook_word(o, "arena"));
+    fputs(", forecast in the shadow: nothing acts on it, the two rules below do\n", out);
+    fprintf(out, "  level          %s in spans\n", bytes(o, "level_bytes", a));
+    put_forecast(o, out);
+    put_weights(o, out);
+    put_keeping(o, out);
+    put_rise(o, out);
+    put_models(o, out);
+    if (o->count > 1) {
+        fputc('\n', out);
+        outlook_chart(o, CHART_WIDTH, CHART_HEIGHT, put_chart_line, out);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+struct request {
+    const char *out, *plot;
+    unsigned timeout_s;
+    bool as_json;
+};
+
+static bool
+ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static void
+put_plot(const struct outlook *o, const struct profile *p, const char *path)
+{
+    FILE *out = tool_output(path);
+
+    if (ends_with(path, ".svg")) {
+        outlook_svg(o, p, out);
+    } else {
+        outlook_html(o, p, out);
+    }
+    tool_output_done(out, path);
+}
+
+/* Why there is nothing to show. */
+static int
+say_none(const struct outlook *o, const char *what)
+{
+    json_t *option = json_object_get(json_object_get(o->statistics, "options"), "predict");
+    const char *predict = json_string_value(option);
+
+    if (o->arena == NULL) {
+        tool_warn("%s: its library tells of no forecasts: use the tide that came with it", what);
+        return TOOL_INPUT;
+    }
+    if (predict != NULL && strcmp(predict, "off") == 0) {
+        tool_warn("%s: nothing is forecast, since predict is off: start the program with "
+                  "TIDE_CONF=predict:on",
+                  what);
+    } else {
+        tool_warn("%s: nothing is forecast: it has no background thread with a page (page:off, "
+                  "background:false), or none that may open files",
+                  what);
+    }
+    return TOOL_NOT_SO;
+}
+
+static int
+show(const struct profile *p, const char *what, const struct request *request)
+{
+    struct outlook o;
+    FILE *out;
+    int status = TOOL_OK;
+
+    if (!outlook_take(&o, p)) {
+        outlook_free(&o);
+        tool_warn("%s: there are no statistics in it", what);
+        return TOOL_NOT_SO;
+    }
+    if (strcmp(outlook_word(&o, "state"), "off") == 0 || o.arena == NULL) {
+        status = say_none(&o, what);
+    }
+    if (o.arena != NULL && (status == TOOL_OK || request->as_json)) {
+        out = tool_output(request->out);
+        if (request->as_json) {
+            put_json(&o, p, out);
+        } else {
+            put_text(&o, p, out);
+        }
+        tool_output_done(out, request->out);
+    }
+    if (status == TOOL_OK && request->plot != NULL) {
+        put_plot(&o, p, request->plot);
+    }
+    outlook_free(&o);
+    return status;
+}
+
+static int
+run_request(const char *word, const struct request *request)
+{
+    int pid = tool_process(word), status = TOOL_OK;
+    struct target target;
+    struct profile p;
+    char what[32];
+
+    if (pid != 0) {
+        snprintf(what, sizeof what, "process %d", pid);
+        target_profile(&target, pid, PAGE_STATISTICS, request->timeout_s, &p);
+        target_close(&target);
+    } else {
+        status = profile_read(&p, word);
+    }
+    status |= show(&p, pid != 0 ? what : word, request);
+    profile_free(&p);
+    return (status & TOOL_INPUT) == TOOL_INPUT ? TOOL_INPUT : status;
+}
+
+static int
+run_forecast(int argc, char **argv)
+{
+    struct request request = {.timeout_s = TARGET_TIMEOUT_S};
+    int option;
+
+    while ((option = getopt_long(argc, argv, "o:p:h", long_options, NULL)) != -1) {
+        switch (option) {
+        case 'j':
+            request.as_json = true;
+            break;
+        case 'o':
+            request.out = optarg;
+            break;
+        case 'p':
+            request.plot = optarg;
+            if (!ends_with(optarg, ".svg") && !ends_with(optarg, ".html")) {
+                tool_misused("--plot takes a file FILE.svg or FILE.html, not '%s'", optarg);
+            }
+            break;
+        case 't':
+            request.timeout_s = (unsigned)tool_number("--timeout", optarg, 1, TARGET_TIMEOUT_MAX_S);
+            break;
+        case 'h':
+            return tool_help();
+        default:
+            tool_misused("what to show is not clear");
+        }
+    }
+    if (optind + 1 != argc) {
+        tool_misused("one PID or FILE is needed");
+    }
+    return run_request(argv[optind], &request);
+}
+
+const struct tool_command tool_forecast = {
+    "forecast",
+    "what a process's memory is forecast to be, and what follows from that",
+    "Usage: tide forecast [OPTION]... PID|FILE\n"
+    "\n"
+    "Shows the level of each arena, the forecast of its high-water mark with a band, how wrong\n"
+    "forecasts were so far, beside the recent-peak rule, and what was advised and why: how much\n"
+    "free memory is kept, how much is made ready for growth. Of a running process with\n"
+    "TIDE_CONF=predict:on, or as a .tide file has it. Nothing acts on the forecast itself.\n"
+    "\n"
+    "      --json            as JSON, with the history of some minutes\n"
+    "  -o, --output=FILE     write to the file\n"
+    "  -p, --plot=FILE       and draw forecasts against what happened: FILE.svg or FILE.html\n"
+    "      --timeout=S       wait at most so many seconds for the process (10)\n"
+    "  -h, --help            this text\n",
+    run_forecast,
+};
