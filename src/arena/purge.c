@@ -20,7 +20,7 @@ static uint32_t refusals;     /* lock(purge) to write: purges refused in a row *
 
 /* The kernel's khugepaged fills the holes of a huge page again, on its own account, within a minute
  * or so: a chunk of which part was given back asks for small pages, until all of it is given back.
- */
+ * Its free slices may hold pages whether they were used or not: the huge page brought them. */
 static void
 split_chunk(size_t index)
 {
@@ -30,6 +30,8 @@ split_chunk(size_t index)
     lock_acquire(&arena_lock);
     split = chunk->kind == CHUNK_HUGE_PAGES && split_chunks < SPLIT_CHUNKS_MAX;
     if (split) {
+        counter_add(&arena_counters.free_dirty_slices, bits_count(chunk->free & ~chunk->dirty));
+        chunk->dirty |= chunk->free;
         chunk_set_kind_locked(index, CHUNK_SMALL_PAGES);
         chunk->split = 1;
         split_chunks++;
@@ -68,8 +70,9 @@ purge_chunk(size_t index)
     bool whole = chunk->free == UINT64_MAX;
     bool renew = whole && chunk->seams != 0;
     bool unsplit = whole && chunk->split != 0;
-    uint64_t mask = renew || unsplit ? UINT64_MAX : dirty;
-    uint64_t left = dirty;
+    uint64_t held = chunk->kind == CHUNK_HUGE_PAGES ? chunk->free : dirty; /* see split_chunk */
+    uint64_t mask = renew || unsplit ? UINT64_MAX : held;
+    uint64_t left = held;
     bool clean = true;
 
     chunk_withdraw_locked(index, mask);

@@ -208,7 +208,9 @@ put_rise(const struct outlook *o, FILE *out)
     fprintf(out, "\n                 it grew by %s within %s at most; ",
             bytes(o, "rise_growth_bytes", a), time_of(o, "rise_lead_ns", b));
     fprintf(out, "%s may be ready, ", bytes(o, "rise_bound_bytes", c));
-    fprintf(out, "credit %s, last look %s ago\n", bytes(o, "rise_credit_bytes", a),
+    fprintf(out, "%s as earlier runs grew, ", bytes(o, "rise_learned_bytes", a));
+    fprintf(out, "%s as it said itself;\n", bytes(o, "rise_promised_bytes", a));
+    fprintf(out, "                 credit %s, last look %s ago\n", bytes(o, "rise_credit_bytes", a),
             time_of(o, "rise_look_age_ns", b));
     fprintf(out, "                 looks advised %" PRId64 ", tried %" PRId64 ", applied %" PRId64,
             outlook_statistic(o, "rise_advised"), outlook_statistic(o, "rise_tried"),

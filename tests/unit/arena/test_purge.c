@@ -335,6 +335,71 @@ mapping_has(const char *p, const char *flag)
     return has;
 }
 
+/* A chunk and a slice, so that the slice begins a huge page; its chunk. What earlier tests left is
+ * taken first, and kept. */
+static size_t
+take_into_a_huge_page(struct slices *s)
+{
+    size_t chunk;
+
+    do {
+        *s = slices_alloc(CHUNK_SLICES + 1, CHUNK_BYTES, SLICES_DENSE);
+        require(s->start != NULL);
+        chunk = chunk_of_address(s->start) + 1;
+    } while (space.chunks[chunk].kind != CHUNK_HUGE_PAGES);
+    s->start[CHUNK_BYTES] = 1;
+    return chunk;
+}
+
+/* What is written of it brings all of it. */
+static void
+test_a_huge_page_goes_with_what_was_never_used_of_it(void **state)
+{
+    struct slices s;
+    size_t chunk;
+
+    (void)state;
+    if (!os_has(OS_FEATURE_THP)) {
+        print_message("no transparent huge pages here\n");
+        skip();
+    }
+    arena_init(0, true);
+    chunk = take_into_a_huge_page(&s);
+    if (os_resident_range(chunk_address(chunk), CHUNK_BYTES) < CHUNK_BYTES) {
+        print_message("no huge page was to be had\n");
+    }
+    slices_free(s.start, CHUNK_SLICES + 1, CHUNK_SLICES + 1);
+    assert_int_equal(space.chunks[chunk].dirty & space.chunks[chunk].free, 1);
+    (void)arena_purge_free(SIZE_MAX, unit_now_tick());
+    assert_int_equal(os_resident_range(chunk_address(chunk), CHUNK_BYTES), 0);
+    assert_int_equal(arena_counters.free_dirty_slices, 0);
+    arena_init(0, false);
+}
+
+/* A hole in a span splits it: the free slices beside the span hold pages as well. */
+static void
+test_free_slices_beside_a_hole_in_a_huge_page_count_as_used_ones(void **state)
+{
+    struct slices s;
+    size_t chunk;
+
+    (void)state;
+    if (!os_has(OS_FEATURE_THP)) {
+        print_message("no transparent huge pages here\n");
+        skip();
+    }
+    arena_init(0, true);
+    chunk = take_into_a_huge_page(&s);
+    assert_int_equal(os_purge(s.start + CHUNK_BYTES + OS_PAGE, OS_PAGE), 0);
+    arena_count_hole_purge(s.start + CHUNK_BYTES + OS_PAGE, OS_PAGE);
+    assert_int_equal(space.chunks[chunk].kind, CHUNK_SMALL_PAGES);
+    assert_int_equal(arena_counters.free_dirty_slices, CHUNK_SLICES - 1);
+    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), CHUNK_BYTES - SLICE_BYTES);
+    assert_true(os_resident_range(chunk_address(chunk), CHUNK_BYTES) < SLICE_BYTES);
+    slices_free(s.start, CHUNK_SLICES + 1, CHUNK_SLICES + 1);
+    arena_init(0, false);
+}
+
 /* khugepaged would fill what was given back with zeros again. */
 static void
 test_a_huge_page_that_was_split_stays_so_until_all_of_it_goes(void **state)
@@ -380,6 +445,9 @@ main(void)
         cmocka_unit_test_setup(test_a_half_refused_purge_promises_nothing, begin),
         cmocka_unit_test_setup(test_a_sandbox_that_forbids_it_is_asked_once, begin),
         cmocka_unit_test_setup(test_withdrawn_slices_are_not_handed_out, begin),
+        cmocka_unit_test_setup(test_a_huge_page_goes_with_what_was_never_used_of_it, begin),
+        cmocka_unit_test_setup(test_free_slices_beside_a_hole_in_a_huge_page_count_as_used_ones,
+                               begin),
         cmocka_unit_test_setup(test_a_huge_page_that_was_split_stays_so_until_all_of_it_goes,
                                begin),
         cmocka_unit_test_setup(test_clean_memory_that_was_taken_is_made_up_for, begin),
