@@ -149,11 +149,11 @@ size_t tide_trim(void) TIDE_NOTHROW;
 
 /**
  * Says that the process will grow by `bytes` within `within_ns` nanoseconds: a request for a large
- * result, a cache that is loaded. The pages are made ready by the background thread meanwhile, as
- * far as the machine has memory and an idle CPU for it, so that the program takes no page faults;
- * what has not been used when the time is over goes back. Of two expectations the one that reaches
- * higher counts while it lasts. Returns at once: 0, or ENOTSUP without the option predict:on or
- * the background thread. MT-Safe, AS-Unsafe.
+ * result, a cache that is loaded. The pages are made ready by the background thread meanwhile, up
+ * to an eighth of the memory that the machine or the control group has left, and while a CPU is
+ * idle, so that the program takes no page faults; what has not been used when the time is over goes
+ * back. Of two expectations the one that reaches higher counts while it lasts. Returns at once: 0,
+ * or ENOTSUP without the option predict:on or the background thread. MT-Safe, AS-Unsafe.
  */
 int tide_expect(size_t bytes, uint64_t within_ns) TIDE_NOTHROW;
 
@@ -161,9 +161,10 @@ int tide_expect(size_t bytes, uint64_t within_ns) TIDE_NOTHROW;
  * Guarantees that the process has `bytes` of memory with pages, whether blocks use it or it is
  * free: what is missing is populated by the caller, now, and none of it is given back, by
  * tide_trim() neither. Later guarantees replace earlier ones; 0 ends them. Memory that is used
- * already counts. Returns 0, or ENOMEM; then what was guaranteed before still is. While one
- * lasts, the pages between live blocks stay as well. A child of fork() shares the pages as usual.
- * Slow: it takes a fraction of a second per GiB. MT-Safe, AS-Unsafe.
+ * already counts, as far as it has pages. Returns 0, or ENOMEM, also if the machine or the control
+ * group has not that much left, or does not say; then what was guaranteed before still is. While
+ * one lasts, the pages between live blocks stay as well. A child of fork() shares the pages as
+ * usual. Slow: it takes a fraction of a second per GiB. MT-Safe, AS-Unsafe.
  */
 int tide_guarantee(size_t bytes) TIDE_NOTHROW;
 

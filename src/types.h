@@ -291,6 +291,7 @@ struct heap {
     uint32_t quiet_epoch;       /* owner: the same while that means none; else no such change */
     uint64_t random;            /* owner: see random_next */
     int64_t large_until;        /* owner: bytes of large blocks until the next to be sampled */
+    struct heap_caller caller;  /* owner: of the allocation under way */
     spare_spans_t spare;
     heap_counters_t counters;                  /* owner-w/any-r: */
     span_t *large_cache[HEAP_LARGE_CACHE + 1]; /* owner: by slices; a freed large block each */
@@ -299,7 +300,6 @@ struct heap {
     bin_t resting_bins[TIDE_CLASS_COUNT];      /* owner: the bins while it has no thread */
     remote_batch_t ring[HEAP_RING_LEN];        /* owner: */
     sample_pace_t pace;                        /* owner: */
-    struct heap_caller caller;                 /* owner: of the allocation under way */
 };
 TIDE_STATIC_ASSERT(offsetof(heap_t, resting_bins) <= HEAP_ALIGN, "the rest is the first os page");
 

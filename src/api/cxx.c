@@ -7,6 +7,7 @@
  * Sizes given to delete are not trusted: deleting through a base class is common.
  */
 #include "heap/alloc.h"
+#include "heap/callers.h"
 #include "heap/free.h"
 #include "os/os.h"
 #include "tidemalloc.h"
@@ -105,16 +106,20 @@ new_nothrow_slow(size_t size, size_t align)
 TIDE_NOINLINE static void *
 new_plain_slow(size_t size)
 {
-    void *p = heap_alloc_slow(size);
+    void *p;
 
+    CALLERS_NOTE(heap_self());
+    p = heap_alloc_slow_inside(size);
     return likely(p != NULL) ? p : new_slow(size, 16);
 }
 
 TIDE_NOINLINE static void *
 new_plain_nothrow_slow(size_t size)
 {
-    void *p = heap_alloc_slow(size);
+    void *p;
 
+    CALLERS_NOTE(heap_self());
+    p = heap_alloc_slow_inside(size);
     return likely(p != NULL) ? p : new_nothrow_slow(size, 16);
 }
 

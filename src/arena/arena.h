@@ -90,6 +90,7 @@ void *meta_alloc_aligned(size_t size, size_t align);
 size_t meta_bytes(void);      /* of accessible metadata */
 size_t meta_span_bytes(void); /* of the reservation before chunk 0 */
 size_t meta_resident(void);   /* of accessible metadata, now */
+size_t space_resident(void);  /* of slices, now (slow) */
 
 /* Span records: type-stable; `remote` keeps SPAN_OWNED with no chain. */
 span_t *span_record_alloc(void);
@@ -176,6 +177,8 @@ size_t arena_excess(void);
  * excess, so that large blocks that did not fit into free memory do not come on top of it. On the
  * calling thread. */
 void arena_make_up_for(size_t count);
+/* Nothing is given back for that reason any more, or again. */
+void arena_hold_free(bool hold);
 
 /* Gives back pages of free slices in chunks not freed into since `before_tick`, at most
  * max_bytes. Bytes given back. Takes and drops lock(arena) around every madvise. */

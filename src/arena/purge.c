@@ -15,6 +15,7 @@ lock_t purge_lock;
 /* Of the mappings a process may have: each such chunk is up to two more. */
 #define SPLIT_CHUNKS_MAX 8192u
 
+static uint32_t holds_free;   /* atomic(relaxed): free memory goes by arena_purge_free only */
 static uint32_t split_chunks; /* lock(arena) */
 static uint32_t refusals;     /* lock(purge) to write: purges refused in a row */
 
@@ -175,9 +176,15 @@ arena_excess(void)
 }
 
 void
+arena_hold_free(bool hold)
+{
+    atomic_store_relaxed(&holds_free, hold);
+}
+
+void
 arena_make_up_for(size_t count)
 {
-    size_t excess = arena_excess();
+    size_t excess = atomic_load_relaxed(&holds_free) != 0 ? 0 : arena_excess();
 
     if (excess > 0 && atomic_load_relaxed(&refusals) < REFUSALS_MAX &&
         lock_try_acquire(&purge_lock)) {

@@ -302,6 +302,12 @@ meta_resident(void)
 }
 
 TIDE_COLD size_t
+space_resident(void)
+{
+    return os_resident_range(chunk_address(0), atomic_load_relaxed(&space.frontier) << CHUNK_SHIFT);
+}
+
+TIDE_COLD size_t
 meta_span_bytes(void)
 {
     return space.base - (uintptr_t)space.slices;

@@ -43,7 +43,7 @@ heap_alloc_zeroed(size_t size)
     void *p;
 
     if (size <= TIDE_SMALL_MAX) {
-        p = heap_alloc(size);
+        p = CALLERS_ALLOC(size);
     } else {
         CALLERS_NOTE(heap_self());
         p = alloc_large(size, SLICE_BYTES, &zero);
@@ -65,7 +65,7 @@ heap_alloc_aligned(size_t size, size_t align)
     size_t rounded = align_up(size + (size == 0), align);
 
     if (likely(size <= TIDE_SMALL_MAX && rounded <= TIDE_SMALL_MAX)) {
-        return likely(heap_sample_rate() == 0) ? heap_alloc(rounded)
+        return likely(heap_sample_rate() == 0) ? CALLERS_ALLOC(rounded)
                                                : sample_aligned(size, rounded);
     }
     CALLERS_NOTE(heap_self());
@@ -129,6 +129,10 @@ heap_realloc(void *p, size_t size, const char *function)
             if (unlikely(heap_sample_rate() != 0 || block_is_sampled(span))) {
                 sample_large_resized(span, old_size, size);
             }
+            if (unlikely(atomic_load_relaxed(&callers_on) != 0) && span->bytes > old_size) {
+                callers_grew(heap_self(),
+                             (span->bytes - old_size + SLICE_BYTES - 1) >> SLICE_SHIFT);
+            }
             heap_poke_keeper();
             return to;
         }
@@ -145,7 +149,7 @@ heap_realloc(void *p, size_t size, const char *function)
         return sample_realloc(p, span, size);
     }
     room = size > old_size ? with_room_to_grow(size, old_size) : size;
-    to = likely(heap_sample_rate() == 0) ? heap_alloc(room) : sample_grown(old_size, size, room);
+    to = likely(heap_sample_rate() == 0) ? CALLERS_ALLOC(room) : sample_grown(old_size, size, room);
     if (to != NULL) {
         memcpy(to, p, min_zu(old_size, size));
         heap_count(realloc_copied, 1);

@@ -7,7 +7,7 @@
 #ifndef TIDE_HEAP_CALLERS_H
 #define TIDE_HEAP_CALLERS_H
 
-#include "heap/heap.h"
+#include "heap/alloc.h"
 
 #define CALLERS_MAX 256u /* noted; later ones are not */
 
@@ -19,7 +19,7 @@ struct growth_event {
 
 extern uint32_t callers_on; /* atomic(relaxed) */
 
-/* In a function that malloc's caller returns from, entered by tail calls or directly. */
+/* In a function that its caller, the program, entered by its name or by tail calls from there. */
 #define CALLERS_NOTE(heap)                                                                         \
     do {                                                                                           \
         if (unlikely(atomic_load_relaxed(&callers_on) != 0) && (heap) != &heap_empty) {            \
@@ -27,6 +27,17 @@ extern uint32_t callers_on; /* atomic(relaxed) */
             (heap)->caller.frame = (uintptr_t)__builtin_dwarf_cfa();                               \
         }                                                                                          \
     } while (0)
+
+/* heap_alloc for such a function that does more than that. */
+#define CALLERS_ALLOC(size)                                                                        \
+    ({                                                                                             \
+        void *block_ = heap_try_pop(size);                                                         \
+        if (unlikely(block_ == NULL)) {                                                            \
+            CALLERS_NOTE(heap_self());                                                             \
+            block_ = heap_alloc_slow_inside(size);                                                 \
+        }                                                                                          \
+        block_;                                                                                    \
+    })
 
 /* The noted caller has taken so many slices. Without locks. */
 void callers_grew(heap_t *heap, size_t slices);

@@ -191,7 +191,8 @@ void remote_flush(heap_t *heap);
 
 /* --- refill.c, free.c: the slow sides --------------------------------------------------------- */
 
-void *heap_alloc_slow(size_t size);
+void *heap_alloc_slow(size_t size);        /* notes who asks (heap/callers.h) */
+void *heap_alloc_slow_inside(size_t size); /* for others of ours, who note it or do not */
 void *heap_alloc_large(size_t size);
 void heap_free_slow(void *p);
 /* The bin at `at` of the front has no room, or it is time to look. */

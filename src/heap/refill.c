@@ -239,9 +239,15 @@ alloc_without_heap(size_t size)
 void *
 heap_alloc_slow(size_t size)
 {
+    CALLERS_NOTE(heap_self());
+    return heap_alloc_slow_inside(size);
+}
+
+void *
+heap_alloc_slow_inside(size_t size)
+{
     heap_t *heap = heap_self();
 
-    CALLERS_NOTE(heap);
     if (size == 0) { /* `none` never has a block; size 1 has */
         return heap_alloc(1);
     }

@@ -30,6 +30,8 @@
 #define PREDICT_THRESHOLD_BYTES ((size_t)4 << 20)
 #define RISE_INTERVAL_MS 50u
 #define RISE_WINDOW_MS 100u
+#define EXIT_TRIES 50u
+#define EXIT_WAIT_NS ((uint64_t)1000000)
 #define QUIET_PASSES_MAX 3u /* passes without work before the thread sleeps without end */
 
 enum keeper_thread { THREAD_NONE = 0, THREAD_STARTING = 1, THREAD_RUNNING = 2, THREAD_REFUSED = 3 };
@@ -144,7 +146,7 @@ release_free(const struct tide_advice *advice, const struct tide_record *record,
     }
     counter_add(&keeper_counters.advised, 1);
     counter_add(&keeper_counters.tried, 1);
-    done = arena_purge_free(want, tick + 1);
+    done = arena_purge_free(promise_leaves(want), tick + 1);
     rise_purged_locked(done);
     if (done > 0) {
         counter_add(&keeper_counters.applied, 1);
@@ -176,11 +178,9 @@ note(const struct tide_record *record, const struct peak_params *params, uint64_
 TIDE_COLD static bool
 pass_locked(void)
 {
-    size_t promised = promise_keeps_bytes();
-    size_t wanted = max_zu(rise_keeps_bytes(), promised);
     struct peak_params params = {
         .window_ms = window_ms(),
-        .spare_bytes = max_zu(atomic_load_relaxed(&keeper_config.spare_bytes), wanted),
+        .spare_bytes = max_zu(atomic_load_relaxed(&keeper_config.spare_bytes), rise_keeps_bytes()),
     };
     uint64_t at_ms = now_ms();
     uint32_t tick = atomic_add_relaxed(&arena_tick, 1);
@@ -201,7 +201,7 @@ pass_locked(void)
     waits |= heap_let_go_spares(SPARE_NEEDED);
     if (atomic_load_relaxed(&keeper_config.purge)) {
         counter_add(&keeper_counters.orphans_dissolved, heap_dissolve_orphans(old));
-        if (atomic_load_relaxed(&keeper_config.hole_purge) && promised == 0) {
+        if (atomic_load_relaxed(&keeper_config.hole_purge) && promise_guaranteed_bytes() == 0) {
             done += heap_purge_holes(old, HOLE_QUOTA_BYTES);
         }
         done += release_free(&advice, &record, tick);
@@ -300,22 +300,45 @@ threshold_bytes(void)
                                  : keeper_config.threshold_bytes;
 }
 
+/* At the exit nothing is worth waiting for long: a signal handler that ends the process may have
+ * interrupted who holds the lock. */
+static bool
+acquire_pass(bool at_exit)
+{
+    static uint32_t never;
+
+    if (!at_exit) {
+        lock_acquire(&pass_lock);
+        return true;
+    }
+    for (unsigned i = 0; i < EXIT_TRIES; i++) {
+        if (lock_try_acquire(&pass_lock)) {
+            return true;
+        }
+        os_futex_wait(&never, 0, EXIT_WAIT_NS);
+    }
+    return false;
+}
+
 /* Writes what was learned, if it is time. (slow) */
 static void
 save_learned(bool at_exit)
 {
     bool is_due;
 
-    lock_acquire(&pass_lock);
+    if (!learn_is_on() || !acquire_pass(at_exit)) {
+        return;
+    }
     is_due = learn_is_due_locked(os_now_ns(), at_exit);
     lock_release(&pass_lock);
     if (!is_due || !learn_save_begin()) {
         return;
     }
-    lock_acquire(&pass_lock);
-    learn_save_locked();
-    lock_release(&pass_lock);
-    learn_save_end();
+    if (acquire_pass(at_exit)) {
+        learn_save_locked();
+        lock_release(&pass_lock);
+        learn_save_end();
+    }
 }
 
 TIDE_COLD void
@@ -521,20 +544,10 @@ keeper_is_running(void)
     return atomic_load_relaxed(&thread_state) == THREAD_RUNNING;
 }
 
-/* Bytes of free memory with pages, less so many. */
-static size_t
-free_beyond(size_t bytes)
-{
-    size_t all = atomic_load_relaxed(&arena_counters.free_dirty_slices) << SLICE_SHIFT;
-
-    return bytes == 0 ? SIZE_MAX : all - min_zu(all, bytes);
-}
-
 TIDE_COLD size_t
 keeper_trim(void)
 {
     uint64_t before = bytes_given_back();
-    size_t promised;
     uint32_t tick;
 
     lock_acquire(&pass_lock);
@@ -549,11 +562,10 @@ keeper_trim(void)
     (void)transfer_send_home(tick + 1);
     (void)heap_let_go_spares(0);
     rise_drop_locked();
-    promised = promise_keeps_bytes();
-    if (promised == 0) {
+    if (promise_guaranteed_bytes() == 0) {
         (void)heap_purge_holes(tick + 1, SIZE_MAX);
     }
-    rise_purged_locked(arena_purge_free(free_beyond(promised), tick + 1));
+    rise_purged_locked(arena_purge_free(promise_leaves(SIZE_MAX), tick + 1));
     lock_release(&pass_lock);
     return (size_t)(bytes_given_back() - before);
 }
@@ -563,11 +575,13 @@ keeper_prefork(void)
 {
     rise_note_fork();
     lock_acquire(&pass_lock);
+    promise_prefork();
 }
 
 void
 keeper_postfork(bool in_child)
 {
+    promise_postfork(in_child);
     lock_release_after_fork(&pass_lock, in_child);
     if (!in_child) {
         return;

@@ -7,6 +7,7 @@
 #include "arena/arena.h"
 #include "base/fmt.h"
 #include "heap/callers.h"
+#include "heap/ready.h"
 #include "os/code.h"
 #include "os/os.h"
 #include "predict/phase.h"
@@ -37,7 +38,6 @@ static TIDE_SPARSE struct phases phases;   /* lock(pass) */
 static TIDE_SPARSE struct learn_file file; /* whoever set is_busy, and the constructor */
 static uint32_t is_busy;                   /* atomic: somebody reads or writes the file */
 static TIDE_SPARSE char path[PATH_BYTES];  /* init: of the file */
-static const char *place;                  /* init: the directory */
 static uint8_t build_id[BUILD_ID_MAX];     /* init: */
 static bool is_on;                         /* atomic(relaxed): */
 static uint32_t events_taken;              /* lock(pass): of callers_get */
@@ -111,10 +111,21 @@ put_file(int fd, void *unused)
     return fmt_write_fd(fd, (const char *)&file, file_bytes(file.head.count));
 }
 
+/* The one that the file is in; where it cannot be, the file cannot either. */
+static void
+make_directory(void)
+{
+    char *slash = strrchr(path, '/');
+
+    *slash = '\0';
+    (void)os_make_directory(path, 0700);
+    *slash = '/';
+}
+
 static void
 write_file(void)
 {
-    (void)os_make_directory(place, 0700); /* where it cannot be, the file cannot either */
+    make_directory();
     if (os_file_replace(path, true, put_file, NULL) == 0) {
         counter_add(&learn_counters.saved, 1);
     } else {
@@ -186,10 +197,9 @@ learn_begin(const char *directory)
 {
     uint64_t now_ns = os_now_ns();
 
-    if (!make_path(directory)) {
+    if (os_is_filtered() || !make_path(directory)) {
         return 0;
     }
-    place = directory;
     phases_init(&phases);
     read_file();
     take_from_file();
@@ -227,23 +237,33 @@ learn_advise_locked(uint64_t now_ns, uint64_t level, uint64_t within_ns)
     return atomic_load_relaxed(&is_on) ? phases_advise(&phases, now_ns, level, within_ns) : 0;
 }
 
-/* The highest of the whole run: between two looks it may have been higher. */
+/* The highest of the whole run: between two looks it may have been higher. What is not the
+ * program's yet is no growth. */
 static uint64_t
 peak_bytes(void)
 {
-    return (uint64_t)atomic_load_relaxed(&arena_counters.used_highest) << SLICE_SHIFT;
+    size_t highest = atomic_load_relaxed(&arena_counters.used_highest);
+    size_t others = atomic_load_relaxed(&ready_slices) + /* as in keeper/rise */
+                    atomic_load_relaxed(&arena_counters.room_slices);
+
+    return (uint64_t)(highest - min_zu(highest, others)) << SLICE_SHIFT;
 }
 
 TIDE_COLD bool
+learn_is_on(void)
+{
+    return atomic_load_relaxed(&is_on);
+}
+
+/* Where nobody looked there is nothing to say before the exit. */
+TIDE_COLD bool
 learn_is_due_locked(uint64_t now_ns, bool at_exit)
 {
-    if (!atomic_load_relaxed(&is_on)) {
-        return false;
-    }
     if (at_exit) {
         learn_observe_locked(now_ns, peak_bytes());
     }
-    return phases.open_count > 0 && (at_exit || phases_end_ns(&phases) <= now_ns);
+    return phases.open_count > 0 && phases.seen_ns != 0 &&
+           (at_exit || phases_end_ns(&phases) <= now_ns);
 }
 
 TIDE_COLD uint64_t
@@ -258,7 +278,8 @@ learn_next_pass_ns(void)
 TIDE_COLD bool
 learn_save_begin(void)
 {
-    if (!atomic_load_relaxed(&is_on) || atomic_exchange_acquire(&is_busy, 1) != 0) {
+    /* A filter of system calls may have come since; a child of _Fork is not the program. */
+    if (os_is_filtered() || os_pid() != lock_process || atomic_exchange_acquire(&is_busy, 1) != 0) {
         return false;
     }
     read_file(); /* other runs may have ended meanwhile */

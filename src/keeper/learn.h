@@ -31,6 +31,8 @@ void learn_observe_locked(uint64_t now_ns, uint64_t level);
 /* Bytes of growth expected within so long; 0: nothing is. lock(pass) held. */
 uint64_t learn_advise_locked(uint64_t now_ns, uint64_t level, uint64_t within_ns);
 
+/* Is anything learned in this process? */
+bool learn_is_on(void);
 /* Have all phases of the run ended, as they have at the exit, and is that not written yet?
  * lock(pass) held. */
 bool learn_is_due_locked(uint64_t now_ns, bool at_exit);

@@ -33,12 +33,6 @@ used_bytes(void)
     return atomic_load_relaxed(&arena_counters.used_slices) << SLICE_SHIFT;
 }
 
-static size_t
-with_pages_bytes(void)
-{
-    return used_bytes() + (atomic_load_relaxed(&arena_counters.free_dirty_slices) << SLICE_SHIFT);
-}
-
 void
 promise_expect(uint64_t now_ns, uint64_t bytes, uint64_t within_ns)
 {
@@ -70,12 +64,31 @@ promise_guaranteed_bytes(void)
 }
 
 size_t
-promise_keeps_bytes(void)
+promise_leaves(size_t bytes)
 {
     size_t all = atomic_load_relaxed(&guaranteed);
-    size_t used = used_bytes();
+    size_t least = all + CHUNK_BYTES; /* a purge may give back up to a chunk too much */
+    size_t resident = all == 0 ? 0 : space_resident();
 
-    return all > used ? all - used : 0;
+    if (all == 0) {
+        return bytes;
+    }
+    return resident > least ? min_zu(bytes, resident - least) : 0;
+}
+
+void
+promise_prefork(void)
+{
+    lock_acquire(&promise_lock);
+}
+
+void
+promise_postfork(bool in_child)
+{
+    if (in_child) {
+        expected = (struct expectation){0, 0}; /* its parent's */
+    }
+    lock_release_after_fork(&promise_lock, in_child);
 }
 
 static bool
@@ -104,35 +117,49 @@ free_pieces(struct piece *piece)
 static bool
 machine_has(size_t bytes)
 {
-    uint64_t headroom = os_is_filtered() ? 0 : os_headroom_bytes();
+    return bytes == 0 || os_is_filtered() || bytes <= os_headroom_bytes();
+}
 
-    return bytes == 0 || headroom == 0 || bytes <= headroom;
+/* Gives pages to so many bytes that have none; the blocks that have them are pieces now. */
+static int
+make_pieces(size_t missing, struct piece **pieces)
+{
+    size_t done = 0;
+
+    while (done < missing) {
+        size_t size = align_up(min_zu(missing - done, PIECE_BYTES), CHUNK_BYTES);
+        struct piece *piece = large_alloc(size, SLICE_BYTES, NULL);
+
+        if (piece == NULL) {
+            return ENOMEM;
+        }
+        done += size - os_resident_range(piece, size);
+        if (!populate((char *)piece, size)) {
+            large_free(piece, space_span_of(piece));
+            return ENOMEM;
+        }
+        piece->next = *pieces;
+        *pieces = piece;
+    }
+    return 0;
 }
 
 int
 promise_guarantee(size_t bytes)
 {
-    size_t before = atomic_load_relaxed(&guaranteed);
+    size_t resident = bytes == 0 ? 0 : space_resident();
+    size_t missing = bytes - min_zu(bytes, resident);
+    size_t before = atomic_exchange_acq_rel(&guaranteed, bytes);
     struct piece *pieces = NULL;
-    size_t missing = bytes - min_zu(bytes, with_pages_bytes());
     bool entered = profile_enter(); /* the pieces are not the program's */
-    int error = machine_has(missing) ? 0 : ENOMEM;
+    int error = ENOMEM;
 
-    atomic_store_relaxed(&guaranteed, bytes); /* first: or the pieces might go as they are freed */
-    while (error == 0 && with_pages_bytes() < bytes) {
-        size_t size = align_up(min_zu(bytes - with_pages_bytes(), PIECE_BYTES), CHUNK_BYTES);
-        struct piece *piece = large_alloc(size, SLICE_BYTES, NULL);
-
-        if (piece == NULL || !populate((char *)piece, size)) {
-            error = ENOMEM;
-        }
-        if (piece != NULL) {
-            piece->next = pieces;
-            pieces = piece;
-        }
+    arena_hold_free(bytes > 0); /* first: or the pieces might go as they are freed */
+    if (machine_has(missing)) {
+        error = make_pieces(missing, &pieces);
     }
-    if (error != 0) {
-        atomic_store_relaxed(&guaranteed, before);
+    if (error != 0 && atomic_cas_acq_rel(&guaranteed, &bytes, before)) {
+        arena_hold_free(before > 0);
     }
     free_pieces(pieces);
     if (entered) {

@@ -19,7 +19,10 @@ uint64_t promise_expected(uint64_t now_ns, uint64_t level);
  * missing: 0, or ENOMEM, and what was guaranteed before is again. Without locks. (slow) */
 int promise_guarantee(size_t bytes);
 size_t promise_guaranteed_bytes(void);
-/* Free memory that is not to be given back for it. */
-size_t promise_keeps_bytes(void);
+/* Of so many bytes of free memory, how many may be given back. (slow while there is a guarantee) */
+size_t promise_leaves(size_t bytes);
+
+void promise_prefork(void);
+void promise_postfork(bool in_child);
 
 #endif

@@ -44,6 +44,7 @@ static uint64_t clean_taken; /* slices, by the last look */
 static size_t ready_free;    /* bytes of slices populated, and as far as is known still free */
 static uint64_t blocks_made; /* bytes, as the next: of blocks made to measure */
 static uint64_t blocks_gone; /* that were used, or given up */
+static size_t promised_left; /* of all that: made since the program said so; no credit is for it */
 
 /* What is asked for. */
 static uint64_t asked_for[CHUNK_KINDS];
@@ -114,18 +115,28 @@ free_bytes(void)
 
 /* ---- the score ------------------------------------------------------------------------------- */
 
+/* Of so many bytes, those that were made by the rules and not by what the program said. */
+static size_t
+made_by_rules(size_t bytes)
+{
+    size_t promised = min_zu(promised_left, bytes);
+
+    promised_left -= promised;
+    return bytes - promised;
+}
+
 static void
 count_used(size_t bytes)
 {
     counter_add(&rise_counters.used_bytes, bytes);
-    rise_score(&state, bytes, 0);
+    rise_score(&state, made_by_rules(bytes), 0);
 }
 
 static void
 count_regretted(size_t bytes)
 {
     counter_add(&rise_counters.regretted_bytes, bytes);
-    rise_score(&state, 0, bytes);
+    rise_score(&state, 0, made_by_rules(bytes));
 }
 
 /* What was ready and is free no more was used; what was taken without pages would have been, as far
@@ -393,6 +404,7 @@ make(uint64_t want, uint64_t now_ns)
         last.reason = done == 0 ? RISE_refused : granted < want ? RISE_made_less : RISE_made;
     }
     last.granted_bytes = granted;
+    promised_left += last.promised_bytes >= want ? done : 0;
     note_result(done > 0);
     return done;
 }

@@ -16,11 +16,13 @@
 #define HAVE_FIND_OBJECT 0
 #endif
 
-/* Deeper stacks than that are not worth telling from other mappings. */
-#define STACK_BYTES_MAX ((uintptr_t)1 << 30)
+/* What is further from where the thread's stack begins is another stack. */
+#define MAIN_STACK_MAX ((uintptr_t)1 << 30)
+#define THREAD_STACK_MAX ((uintptr_t)8 << 20)
 #define HASH_FACTOR 0x9e3779b97f4a7c15u
 
-static char **arguments; /* init: */
+static char **arguments;        /* init: */
+static const void *main_thread; /* init: lock_self() of it */
 
 static uint64_t
 hash_bytes(uint64_t hash, const void *bytes, size_t len)
@@ -134,6 +136,7 @@ void
 os_note_arguments(char **argv)
 {
     arguments = argv;
+    main_thread = lock_self();
 }
 
 TIDE_COLD uint64_t
@@ -153,14 +156,11 @@ os_arguments_key(void)
 TIDE_COLD uint32_t
 os_stack_height(uintptr_t address)
 {
-    uintptr_t thread = (uintptr_t)lock_self(); /* thread-local data is where its stack begins */
-    uintptr_t main_thread = (uintptr_t)arguments;
+    const void *thread = lock_self();
+    bool is_main = thread == main_thread;
+    /* Another thread's local data are where its stack begins. */
+    uintptr_t begin = is_main ? (uintptr_t)arguments : (uintptr_t)thread;
+    uintptr_t most = is_main ? MAIN_STACK_MAX : THREAD_STACK_MAX;
 
-    if (thread > address && thread - address < STACK_BYTES_MAX) {
-        return (uint32_t)(thread - address);
-    }
-    if (main_thread > address && main_thread - address < STACK_BYTES_MAX) {
-        return (uint32_t)(main_thread - address);
-    }
-    return 0;
+    return begin > address && begin - address < most ? (uint32_t)(begin - address) : 0;
 }

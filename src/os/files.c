@@ -2,8 +2,11 @@
 /* Files, by their system calls; see os.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fmt.h"
@@ -88,6 +91,28 @@ os_file_rename(const char *from, const char *to, bool replace)
     return result == 0 ? 0 : os_take_error(saved_errno);
 }
 
+/* A file that grows beyond the process's limit would end it: the write is to fail instead. */
+static int
+write_unsignalled(int fd, int (*write)(int fd, void *arg), void *arg)
+{
+    static const struct timespec no_time;
+    sigset_t only;
+    sigset_t before;
+    sigset_t pending;
+    int error;
+
+    sigemptyset(&only);
+    sigaddset(&only, SIGXFSZ);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &only, &before);
+    error = write(fd, arg);
+    if (error == EFBIG && !sigismember(&pending, SIGXFSZ)) {
+        (void)sigtimedwait(&only, NULL, &no_time);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
 TIDE_COLD int
 os_file_replace(const char *path, bool replace, int (*write)(int fd, void *arg), void *arg)
 {
@@ -108,7 +133,7 @@ os_file_replace(const char *path, bool replace, int (*write)(int fd, void *arg),
     if (fd < 0) {
         return -fd;
     }
-    error = write(fd, arg);
+    error = write_unsignalled(fd, write, arg);
     os_file_close(fd);
     if (error == 0) {
         error = os_file_rename(beside, path, replace);

@@ -16,6 +16,7 @@
  * Fork acquires all in this order. */
 enum lock_rank {
     LOCK_RANK_KEEPER = 1, /* one pass at a time */
+    LOCK_RANK_PROMISE,    /* what the program expects */
     LOCK_RANK_DUMP,       /* one profile is written at a time */
     LOCK_RANK_INIT,
     LOCK_RANK_HEAPS,    /* the list of heaps, orphans */

@@ -22,6 +22,7 @@ phases_init(struct phases *phases)
     phases->known_count = 0;
     phases->open_count = 0;
     phases->runs = 0;
+    phases->is_counted = false;
     phases->seen_ns = 0;
     phases->seen_level = 0;
 }
@@ -202,27 +203,40 @@ is_forgotten(const struct phases *phases, const struct phase_known *known)
     return phases->runs - known->last_run > PHASE_AGE_MAX;
 }
 
+/* Was it seen in one run only, which is not the last one? Arguments that are others each time. */
+static bool
+is_single(const struct phases *phases, const struct phase_known *known)
+{
+    return known->seen == 1 && phases->runs - known->last_run > 1;
+}
+
 /* Whose place a key that grew by so much may take; PHASES_KNOWN: nobody's. */
 static uint32_t
 find_place(const struct phases *phases, uint64_t growth)
 {
     uint32_t least = PHASES_KNOWN;
+    uint32_t single = PHASES_KNOWN;
 
     if (phases->known_count < PHASES_KNOWN) {
         return phases->known_count;
     }
     for (uint32_t i = 0; i < phases->known_count; i++) {
-        uint64_t other = expected(&phases->known[i], PHASE_STEPS - 1);
+        const struct phase_known *known = &phases->known[i];
+        uint64_t other = expected(known, PHASE_STEPS - 1);
 
-        if (is_forgotten(phases, &phases->known[i])) {
+        if (is_forgotten(phases, known)) {
             return i;
+        }
+        if (is_single(phases, known) &&
+            (single == PHASES_KNOWN || known->last_run < phases->known[single].last_run)) {
+            single = i;
         }
         if (other < growth) {
             growth = other;
             least = i;
         }
     }
-    return least;
+    return single != PHASES_KNOWN ? single : least;
 }
 
 static void
@@ -251,7 +265,8 @@ learn_one(struct phases *phases, const struct phase_open *open)
 void
 phases_learn(struct phases *phases)
 {
-    phases->runs++;
+    phases->runs += !phases->is_counted;
+    phases->is_counted = true;
     for (uint32_t i = 0; i < phases->open_count; i++) {
         learn_one(phases, &phases->open[i]);
     }

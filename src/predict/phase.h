@@ -10,8 +10,9 @@
  * expects most counts. What is forecast too low costs the page faults that would be anyway.
  * Wrong when the run is of another kind than the earlier ones: the caller's credit bounds it.
  *
- * Bounds: PHASES_KNOWN keys; where there are more, those not seen for long make room, or those that
- * grow least. Growth below PHASE_LEAST_BYTES is not worth a key. Pure; the caller synchronises.
+ * Bounds: PHASES_KNOWN keys; where there are more, those not seen for long make room, those seen
+ * but once, or those that grow least. Growth below PHASE_LEAST_BYTES is not worth a key. Pure; the
+ * caller synchronises.
  */
 #ifndef TIDE_PREDICT_PHASE_H
 #define TIDE_PREDICT_PHASE_H
@@ -48,7 +49,8 @@ struct phases {
     struct phase_open open[PHASES_OPEN];
     uint32_t known_count;
     uint32_t open_count;
-    uint32_t runs; /* earlier ones */
+    uint32_t runs;   /* earlier ones, and this one if it is counted */
+    bool is_counted; /* it has been learned from */
     uint64_t seen_ns;
     uint64_t seen_level;
 };

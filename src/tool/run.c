@@ -12,6 +12,8 @@
 
 enum { OPTION_LIBRARY = 256, OPTION_NO_PROFILE, OPTION_PREDICT, OPTION_LEARN, OPTION_NO_LEARN };
 
+#define CONF_PATH_MAX 255u /* of the library's options */
+
 struct options {
     const char *out;
     const char *rate;
@@ -98,6 +100,19 @@ conf_path(const char *option, const char *path)
     return whole;
 }
 
+/* TIDE_CONF cannot hold every path that a user may have. */
+static bool
+can_be_told(const char *path)
+{
+    return strpbrk(path, ",\n#") == NULL && strlen(path) <= CONF_PATH_MAX;
+}
+
+static bool
+predicts(const char *conf)
+{
+    return conf != NULL && strstr(conf, "predict:on") != NULL;
+}
+
 static void
 add_prediction(struct conf *c, const struct options *o)
 {
@@ -105,8 +120,12 @@ add_prediction(struct conf *c, const struct options *o)
 
     if (o->learn != NULL) {
         directory = strdup(conf_path("--learn", o->learn));
-    } else if (!o->no_learn) {
+    } else if (!o->no_learn && (o->predict || predicts(getenv("TIDE_CONF")) || predicts(o->conf))) {
         directory = state_directory();
+        if (directory != NULL && !can_be_told(directory)) {
+            free(directory);
+            directory = NULL;
+        }
     }
     if (o->predict) {
         conf_add(c, "predict", "on");

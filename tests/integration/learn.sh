@@ -48,6 +48,13 @@ run "$learn" "$grow" 64
 [ "$(figure learn_forecast)" -ge 3 ] ||
     fail "$(figure learn_forecast) of $(figure learn_begun) phases were forecast"
 
+# It begins at once: what grew in earlier runs has a keeper before it has grown in this one.
+run predict:on "$grow" 1
+[ "$(figure keeper_running)" = 0 ] || fail "1 MiB is not to have a keeper"
+cp -r "$state" small
+run "predict:on,learn:$PWD/small" "$grow" 1
+[ "$(figure keeper_running)" = 1 ] || fail "what is learned did not start the keeper"
+
 # Another command line: the start of the program alone is known, and its callers.
 run "$learn" "$grow" 48
 [ "$(figure learn_forecast)" -lt "$(figure learn_begun)" ] || fail "the arguments were forgotten"
@@ -97,6 +104,40 @@ spoil "a link"
 # Where nothing can be written the program runs all the same.
 run "predict:on,learn:/dev/null/nowhere" "$grow" 48
 [ "$(figure learn_failed)" = 1 ] || fail "did not count that it could not write"
+
+(
+    ulimit -f 0 || exit 0
+    TIDE_CONF="$learn" LD_PRELOAD=$TIDE_LIB "$grow" 48 >/dev/null 2>&1
+) || fail "a limit of files ended it"
+[ "$(find "$state" -name '*.tmp.*' | wc -l)" = 0 ] || fail "half a file stayed: $(ls "$state")"
+# A directory by a relative path is where the program began.
+mkdir -p begin elsewhere
+(cd begin && preloaded TIDE_CONF=predict:on,learn:there python3 -c '
+import os
+os.chdir("../elsewhere")
+kept = [bytes(bytearray(1 << 20)) for i in range(32)]') || fail "python failed"
+[ -n "$(ls begin/there)" ] || fail "nothing was kept where it began"
+[ -z "$(ls elsewhere)" ] || fail "kept where it went: $(ls elsewhere)"
+
+# Each caller is one, whichever function it calls, in C++ too; coroutines are none of their own.
+callers=$(t_build "$here/programs/callers.cc")
+run "predict:on,learn:$PWD/sites" "$callers" 1
+one=$(figure learn_begun)
+run "predict:on,learn:$PWD/sites" "$callers" 12
+[ $(($(figure learn_begun) - one)) -ge 9 ] ||
+    fail "$one callers, and $(figure learn_begun) where there are eleven more"
+[ $(($(figure learn_begun) - one)) -le 40 ] ||
+    fail "$one callers, and $(figure learn_begun) where there are eleven more and coroutines"
+
+# Children, however they are made, are not the program; nor does any of them hang.
+children=$(t_build "$here/programs/expect_children.c")
+run "predict:on,learn:$PWD/children" "$children"
+[ "$(find children -type f | wc -l)" = 1 ] || fail "not one file: $(ls children)"
+runs=$(od -A n -t u4 -j 12 -N 4 children/*.learned)
+[ "$((runs))" = 1 ] || fail "$runs runs were learned from, of one and its children"
+
+# Under a filter that ends the process for opening files.
+preloaded TIDE_CONF="predict:on,learn:$PWD/filtered" "$children" filter || fail "opened a file where that ends it"
 
 # Many at a time.
 for ((i = 0; i < 12; i++)); do

@@ -23,12 +23,16 @@ said "LD_PRELOAD=$(readlink -f "$TIDE_BUILD/.libs/libtidemalloc.so.0")"
 # Predictions, and where what is learned is kept.
 unset XDG_STATE_HOME
 HOME=$here/home expect 0 "$tide" run env
+! grep -q 'predict:\|learn:' out || fail "predicts although that was not asked"
+[ ! -e home ] || fail "made directories for nothing"
+HOME=$here/home TIDE_CONF=predict:on expect 0 "$tide" run env
 said "learn:$here/home/.local/state/tidemalloc"
-! grep -q 'predict:' out || fail "predicts although that was not asked"
+HOME=$here/a,b expect 0 "$tide" run --predict env
+! grep -q 'learn:' out || fail "learns in a directory that TIDE_CONF cannot hold"
 [ "$(stat -c %a "$here/home/.local/state/tidemalloc")" = 700 ] || fail "the directory was not made"
 XDG_STATE_HOME=$here/xdg expect 0 "$tide" run --predict env
 said "predict:on,learn:$here/xdg/tidemalloc"
-HOME='' expect 0 "$tide" run env
+HOME='' expect 0 "$tide" run --predict env
 ! grep -q 'learn:' out || fail "learns although there is no place for it"
 XDG_STATE_HOME=$here/xdg expect 0 "$tide" run --predict --no-learn env
 ! grep -q 'learn:' out || fail "learns although that was not wanted"

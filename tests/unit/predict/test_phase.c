@@ -34,6 +34,7 @@ static void
 end_run(void)
 {
     phases_learn(&phases);
+    phases.is_counted = false;
     phases.seen_ns = 0;
     phases.seen_level = 0;
 }
@@ -192,29 +193,86 @@ test_small_growth_is_not_worth_a_key(void **state)
     assert_int_equal(phases_highest(&phases, 2000 * MS), MIB);
 }
 
+/* Of as many keys as there is room for; key 1 grows least. */
+static void
+fill(uint64_t runs)
+{
+    for (uint64_t run = 0; run < runs; run++) {
+        for (uint64_t key = 1; key <= PHASES_KNOWN; key++) {
+            phases_begin(&phases, key, 1000 * MS, (100 - key) * MIB);
+        }
+        phases_observe(&phases, 1100 * MS, 110 * MIB);
+        end_run();
+    }
+    assert_int_equal(phases.known_count, PHASES_KNOWN);
+}
+
+static bool
+is_known(uint64_t key)
+{
+    for (uint32_t i = 0; i < phases.known_count; i++) {
+        if (phases.known[i].key == key) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+run_once(uint64_t key, uint64_t growth)
+{
+    ramp(key, 1000 * MS, 0, growth, 100 * MS);
+    end_run();
+}
+
 static void
 test_those_that_grow_least_or_are_old_make_room(void **state)
 {
     (void)state;
-    for (uint64_t key = 1; key <= PHASES_KNOWN; key++) {
-        ramp(key, 1000 * MS, 0, (10 + key) * MIB, 100 * MS);
-        end_run();
-    }
+    fill(2);
+    run_once(1000, 5 * MIB); /* less than any */
+    assert_false(is_known(1000));
+    run_once(1001, 500 * MIB);
+    assert_true(is_known(1001));
+    assert_false(is_known(1));
     assert_int_equal(phases.known_count, PHASES_KNOWN);
-    ramp(1000, 1000 * MS, 0, 5 * MIB, 100 * MS); /* less than any */
-    end_run();
-    for (uint32_t i = 0; i < PHASES_KNOWN; i++) {
-        assert_int_not_equal(phases.known[i].key, 1000);
-    }
-    ramp(1001, 1000 * MS, 0, 500 * MIB, 100 * MS);
-    end_run();
-    assert_int_equal(phases.known_count, PHASES_KNOWN);
-    assert_int_equal(phases.known[0].key, 1001); /* in the place of key 1 */
 
     phases.runs += PHASE_AGE_MAX - 1; /* all but the latest are old now */
-    ramp(1002, 1000 * MS, 0, 5 * MIB, 100 * MS);
-    end_run();
-    assert_int_equal(phases.known[1].key, 1002);
+    run_once(1002, 5 * MIB);
+    assert_true(is_known(1002));
+    assert_true(is_known(1001));
+    assert_false(is_known(2));
+}
+
+/* As arguments are that are others in each run. */
+static void
+test_those_seen_but_once_make_room_for_one_another(void **state)
+{
+    (void)state;
+    fill(2);
+    for (uint64_t run = 0; run < PHASE_AGE_MAX - 2; run++) {
+        run_once(1000 + run, 500 * MIB);
+    }
+    for (uint64_t key = 3; key <= PHASES_KNOWN; key++) {
+        assert_true(is_known(key));
+    }
+    assert_true(is_known(1000 + PHASE_AGE_MAX - 3)); /* the latest */
+    assert_false(is_known(1000));
+}
+
+static void
+test_a_process_is_one_run_however_often_it_is_learned_from(void **state)
+{
+    (void)state;
+    for (uint64_t key = 1; key <= 10; key++) {
+        ramp(key, key * 20000 * MS, 0, 8 * MIB, 100 * MS);
+        phases_learn(&phases);
+    }
+    assert_int_equal(phases.runs, 1);
+    assert_int_equal(phases.known_count, 10);
+    for (uint32_t i = 0; i < 10; i++) {
+        assert_true(phase_is_sound(&phases.known[i], phases.runs));
+    }
 }
 
 static void
@@ -271,6 +329,8 @@ main(void)
         cmocka_unit_test_setup(test_it_ends, begin),
         cmocka_unit_test_setup(test_small_growth_is_not_worth_a_key, begin),
         cmocka_unit_test_setup(test_those_that_grow_least_or_are_old_make_room, begin),
+        cmocka_unit_test_setup(test_those_seen_but_once_make_room_for_one_another, begin),
+        cmocka_unit_test_setup(test_a_process_is_one_run_however_often_it_is_learned_from, begin),
         cmocka_unit_test_setup(test_more_than_can_be_under_way, begin),
         cmocka_unit_test_setup(test_what_learning_cannot_have_made_is_told, begin),
     };
