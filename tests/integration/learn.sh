@@ -137,7 +137,8 @@ runs=$(od -A n -t u4 -j 12 -N 4 children/*.learned)
 [ "$((runs))" = 1 ] || fail "$runs runs were learned from, of one and its children"
 
 # Under a filter that ends the process for opening files.
-preloaded TIDE_CONF="predict:on,learn:$PWD/filtered" "$children" filter || fail "opened a file where that ends it"
+preloaded TIDE_CONF="predict:on,learn:$PWD/filtered" "$children" filter ||
+    fail "opened a file where that ends it"
 
 # Many at a time.
 for ((i = 0; i < 12; i++)); do
