@@ -378,7 +378,9 @@ keeper_thread_main(void *arg)
     if ((page_is_wanted() || keeper_config.predict) && memfile_own_table()) {
         profile_without_files();
         rise_begin(); /* it opens files, all the time: not among the program's */
-        (void)look_at_rise();
+        if (keeper_config.predict) {
+            (void)look_at_rise(); /* what earlier runs had grew at once */
+        }
         if (page_is_wanted()) {
             page_begin();
         }

@@ -33,6 +33,21 @@ for threads in 1 3; do
     [ "$(figure rise_advised)" -gt 0 ] || fail "on: growth of 192 MiB was not seen"
 done
 
+# The thread does nothing while nothing happens, with and without.
+for conf in predict:off predict:on "predict:on,learn:$PWD/state"; do
+    preloaded TIDE_CONF="$conf" python3 -c '
+import time
+kept = [bytearray(1 << 20) for i in range(96)]
+del kept[32:]
+time.sleep(1)
+began = time.process_time()
+time.sleep(2)
+spent = time.process_time() - began
+if spent > 0.2:
+    raise SystemExit(f"{spent:.3f} s of CPU time while nothing happened")' 2>err ||
+        fail "$conf: $(cat err)"
+done
+
 # Never where it would take the CPU from the program.
 if command -v taskset >/dev/null; then
     run predict:on taskset -c 0 "$grow" 192
