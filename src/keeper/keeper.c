@@ -28,8 +28,8 @@
 #define HOLE_QUOTA_BYTES ((size_t)256 << 20) /* per pass: bounds its time to some 100 ms */
 #define FREE_QUOTA_BYTES ((size_t)1 << 30)
 #define PREDICT_THRESHOLD_BYTES ((size_t)4 << 20)
-#define RISE_INTERVAL_MS 50u
-#define RISE_WINDOW_MS 100u
+#define RISE_WINDOW_MS 500u
+#define WARY_MS 10000u
 #define EXIT_TRIES 50u
 #define EXIT_WAIT_NS ((uint64_t)1000000)
 #define QUIET_PASSES_MAX 3u /* passes without work before the thread sleeps without end */
@@ -52,6 +52,8 @@ static struct peak_state peak;     /* lock(pass) */
 static uint64_t last_pass_ms;      /* atomic(relaxed) */
 static uint64_t last_purged_tick;  /* lock(pass) */
 static uint64_t last_purged_level; /* lock(pass): used bytes when memory was last released */
+static uint64_t wary_until_ms;     /* lock(pass) */
+static bool is_wary;               /* lock(pass): memory given back early was wanted back */
 static uint64_t seen_work;         /* lock(pass): slices allocated and freed at the last pass */
 static uint32_t thread_state;      /* atomic: enum keeper_thread */
 static uint32_t stop_asked;        /* atomic: the thread is to return */
@@ -97,22 +99,21 @@ observe(uint64_t at_ms)
     };
 }
 
-/* While pages can be made ready before they are asked for, memory that goes back too early costs
- * no more than the keeper's own time: it may go early. */
 static uint32_t
 interval_ms(void)
 {
-    uint32_t interval = atomic_load_relaxed(&keeper_config.interval_ms);
-
-    return rise_is_able() && interval > RISE_INTERVAL_MS ? RISE_INTERVAL_MS : interval;
+    return atomic_load_relaxed(&keeper_config.interval_ms);
 }
 
+/* While pages can be made ready before they are asked for, memory that goes back too early costs
+ * the keeper's time, and no page faults: it goes earlier. But the time is the process's: not where
+ * it lately was wanted back at once. */
 static uint32_t
 window_ms(void)
 {
     uint32_t window = atomic_load_relaxed(&keeper_config.window_ms);
 
-    return rise_is_able() && window > RISE_WINDOW_MS ? RISE_WINDOW_MS : window;
+    return rise_is_able() && !is_wary && window > RISE_WINDOW_MS ? RISE_WINDOW_MS : window;
 }
 
 /* Ticks are intervals; a window is this many. */
@@ -132,7 +133,9 @@ score(const struct tide_record *record, uint32_t tick)
     if (recent && record->peak_bytes > last_purged_level) {
         counter_add(&keeper_counters.regretted, 1);
         last_purged_tick = 0;
+        wary_until_ms = record->now_ms + WARY_MS;
     }
+    is_wary = record->now_ms < wary_until_ms;
 }
 
 static size_t
