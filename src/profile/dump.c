@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/bits.h"
 #include "os/os.h"
@@ -502,6 +503,15 @@ profile_dump(const char *path)
     return error;
 }
 
+/* A profile without a sample, as of a shell that runs other programs, is not to take the place of
+ * one that has some. */
+static bool
+would_lose_another(const char *path)
+{
+    return profile_exists() && profile_totals().allocated_blocks == 0 && !is_special(path) &&
+           access(path, F_OK) == 0;
+}
+
 void
 profile_dump_configured(void)
 {
@@ -516,7 +526,7 @@ profile_dump_configured(void)
     fmt_init_buffer(&out, path, sizeof path);
     fmt_path(&out, profile_config.out, os_pid());
     if (!fmt_is_truncated(&out)) {
-        error = profile_dump(path);
+        error = would_lose_another(path) ? 0 : profile_dump(path);
     }
     if (error != 0) {
         fmt_init_fd(&out, 2, text, sizeof text);

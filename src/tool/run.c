@@ -3,10 +3,12 @@
  * `tide run`: a program on the library, with a profile. It becomes that program (exec), so its exit
  * status, signals and terminal are its own.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tool/launch.h"
 
@@ -19,7 +21,7 @@ struct options {
     const char *rate;
     const char *library;
     const char *stats;
-    const char *conf;
+    char *conf; /* of all --conf; from malloc */
     const char *learn;
     bool no_profile;
     bool no_learn;
@@ -71,16 +73,27 @@ state_directory(void)
     return path;
 }
 
-/* And those above it; what cannot be made is told by who writes there. */
-static void
-make_directories(char *path)
+/* And those above it from `from` on; 0 or an errno value. */
+static int
+make_directories(char *path, size_t from)
 {
-    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+    for (char *slash = strchr(path + from + 1, '/'); slash != NULL;
+         slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         (void)mkdir(path, 0700);
         *slash = '/';
     }
-    (void)mkdir(path, 0700);
+    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : errno;
+}
+
+/* How much of the path is a home, which is not made: a user may have none on purpose. */
+static size_t
+home_of(const char *path)
+{
+    const char *home = getenv("HOME");
+    size_t length = home == NULL ? 0 : strlen(home);
+
+    return length > 0 && strncmp(path, home, length) == 0 ? length : 0;
 }
 
 /* A file for the program to write. */
@@ -131,7 +144,12 @@ add_prediction(struct conf *c, const struct options *o)
         conf_add(c, "predict", "on");
     }
     if (directory != NULL) {
-        make_directories(directory);
+        int error = make_directories(directory, home_of(directory));
+
+        if (o->learn != NULL && (error != 0 || access(directory, W_OK | X_OK) != 0)) {
+            tool_die(TOOL_INPUT, "--learn: %s: nothing can be kept there: %s", directory,
+                     strerror(error != 0 ? error : errno));
+        }
         conf_add(c, "learn", directory);
     }
     free(directory);
@@ -172,6 +190,20 @@ set_conf(const struct options *o)
 
 /* ---- The command ----------------------------------------------------------------------------- */
 
+/* Behind what earlier ones said. */
+static void
+add_conf(struct options *o, const char *more)
+{
+    char *all = NULL;
+
+    if (asprintf(&all, "%s%s%s", o->conf == NULL ? "" : o->conf, o->conf == NULL ? "" : ",", more) <
+        0) {
+        tool_die(TOOL_INPUT, "out of memory");
+    }
+    free(o->conf);
+    o->conf = all;
+}
+
 /* False for --help. */
 static bool
 parse(struct options *o, int argc, char **argv)
@@ -192,7 +224,7 @@ parse(struct options *o, int argc, char **argv)
             o->stats = optarg;
             break;
         case 'c':
-            o->conf = optarg;
+            add_conf(o, optarg);
             break;
         case OPTION_LIBRARY:
             o->library = optarg;

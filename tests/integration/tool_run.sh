@@ -22,9 +22,10 @@ said "LD_PRELOAD=$(readlink -f "$TIDE_BUILD/.libs/libtidemalloc.so.0")"
 
 # Predictions, and where what is learned is kept.
 unset XDG_STATE_HOME
+mkdir home
 HOME=$here/home expect 0 "$tide" run env
 ! grep -q 'predict:\|learn:' out || fail "predicts although that was not asked"
-[ ! -e home ] || fail "made directories for nothing"
+[ ! -e home/.local ] || fail "made directories for nothing"
 HOME=$here/home TIDE_CONF=predict:on expect 0 "$tide" run env
 said "learn:$here/home/.local/state/tidemalloc"
 HOME=$here/a,b expect 0 "$tide" run --predict env
@@ -40,6 +41,12 @@ expect 0 "$tide" run --learn=here/there env
 said "predict:on,learn:$here/here/there"
 expect 2 "$tide" run --learn=a,b true
 complained "comma"
+expect 3 "$tide" run --learn=/proc/nowhere true
+complained "/proc/nowhere: nothing can be kept there"
+HOME=$here/nohome expect 0 "$tide" run --predict env
+[ ! -e nohome ] || fail "made a home"
+expect 0 "$tide" run -c abort:false -c purge:off env
+said ",abort:false,purge:off"
 
 expect 42 "$tide" run -- sh -c 'exit 42'
 expect 0 "$tide" run printf '%s\n' --help
@@ -82,3 +89,8 @@ complained "nothing of it is live"
 awk '{ n += $NF } END { exit !(n >= 90 * 1048576 && n <= 110 * 1048576) }' out || fail "$(cat out)"
 expect 0 "$tide" report -f collapsed --sort=live all.tide
 [ ! -s err ] && ! grep -q '[1-9][0-9]*$' out || fail "live although nothing is: $(cat out err)"
+
+# A shell without a sample does not write over the profile of what it ran.
+expect 0 "$tide" run -o shell.tide -r 8M sh -c './all; true'
+expect 0 "$tide" report -f collapsed --no-symbols shell.tide
+complained "nothing of it is live"
