@@ -27,7 +27,9 @@ def parse_arguments(arguments):
         description="Compares allocators: time and memory on many programs, in interleaved runs.",
         epilog="Results go to bench/results/ when everything was run, else to build/bench/results/."
                "\nThe status is 0 when the run was complete, 1 when --gate was given and a "
-               "requirement fails,\n2 for bad arguments, 3 when something could not be run.")
+               "requirement fails,\n2 for bad arguments, 3 when something could not be run.\n"
+               "As the first word, --profile, --predict and --judge measure other things; see "
+               "their --help.")
     parser.add_argument("extra", nargs="*", metavar="NAME=PATH.so[@VARIABLE=VALUE…]",
                         help="more allocators (PATH '-' preloads nothing)")
     parser.add_argument("--peers", metavar="A,B,C", help="only these of glibc, mimalloc, "
