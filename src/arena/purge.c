@@ -19,9 +19,17 @@ static uint32_t holds_free;   /* atomic(relaxed): free memory goes by arena_purg
 static uint32_t split_chunks; /* lock(arena) */
 static uint32_t refusals;     /* lock(purge) to write: purges refused in a row */
 
+/* A huge page comes whole: free slices of the chunk may hold pages whether they were used or not. */
+static void
+count_huge_as_dirty_locked(chunk_t *chunk)
+{
+    counter_add(&arena_counters.free_dirty_slices, bits_count(chunk->free & ~chunk->dirty));
+    chunk->dirty |= chunk->free;
+}
+
 /* The kernel's khugepaged fills the holes of a huge page again, on its own account, within a minute
  * or so: a chunk of which part was given back asks for small pages, until all of it is given back.
- * Its free slices may hold pages whether they were used or not: the huge page brought them. */
+ */
 static void
 split_chunk(size_t index)
 {
@@ -31,8 +39,7 @@ split_chunk(size_t index)
     lock_acquire(&arena_lock);
     split = chunk->kind == CHUNK_HUGE_PAGES && split_chunks < SPLIT_CHUNKS_MAX;
     if (split) {
-        counter_add(&arena_counters.free_dirty_slices, bits_count(chunk->free & ~chunk->dirty));
-        chunk->dirty |= chunk->free;
+        count_huge_as_dirty_locked(chunk);
         chunk_set_kind_locked(index, CHUNK_SMALL_PAGES);
         chunk->split = 1;
         split_chunks++;
@@ -67,15 +74,21 @@ static size_t
 purge_chunk(size_t index)
 {
     chunk_t *chunk = &space.chunks[index];
-    uint64_t dirty = chunk->free & chunk->dirty;
     bool whole = chunk->free == UINT64_MAX;
     bool renew = whole && chunk->seams != 0;
     bool unsplit = whole && chunk->split != 0;
-    uint64_t held = chunk->kind == CHUNK_HUGE_PAGES ? chunk->free : dirty; /* see split_chunk */
-    uint64_t mask = renew || unsplit ? UINT64_MAX : held;
-    uint64_t left = held;
     bool clean = true;
+    uint64_t dirty;
+    uint64_t mask;
+    uint64_t left;
 
+    /* Of a split one those that were in use then, and never written to, as well. */
+    if (chunk->kind == CHUNK_HUGE_PAGES || chunk->split != 0) {
+        count_huge_as_dirty_locked(chunk);
+    }
+    dirty = chunk->free & chunk->dirty;
+    mask = renew || unsplit ? UINT64_MAX : dirty;
+    left = dirty;
     chunk_withdraw_locked(index, mask);
     if (unsplit) {
         unsplit_chunk_locked(index);

@@ -410,6 +410,7 @@ keeper_thread_main(void *arg)
         }
     }
     page_end();
+    outlook_end();
     lock_acquire(&pass_lock);
     rise_drop_locked();
     rise_end();

@@ -51,6 +51,14 @@ outlook_begin(void)
     lock_release(&lock);
 }
 
+TIDE_COLD void
+outlook_end(void)
+{
+    lock_acquire(&lock);
+    is_begun = false;
+    lock_release(&lock);
+}
+
 /* ---- samples --------------------------------------------------------------------------------- */
 
 static uint32_t

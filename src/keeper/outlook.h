@@ -55,6 +55,8 @@ struct outlook_pass {
 
 /* By the keeper's thread, once: from now on. */
 void outlook_begin(void);
+/* And when it ends: who passes by does not wait for what was missed. */
+void outlook_end(void);
 /* lock(pass) held. */
 void outlook_note_locked(const struct outlook_pass *pass);
 /* Any thread; may wait a moment. (slow) */

@@ -59,7 +59,9 @@ place_series(const struct outlook *o, const struct profile_series *s, size_t *of
 static void
 take_outcomes(struct outlook *o)
 {
-    size_t horizon = (size_t)(outlook_figure(o, "horizon_ns") / (int64_t)o->interval_ns);
+    int64_t horizon_ns = outlook_figure(o, "horizon_ns");
+    uint64_t samples = horizon_ns > 0 ? (uint64_t)horizon_ns / o->interval_ns : 0;
+    size_t horizon = samples < POINTS_MAX ? (size_t)samples : POINTS_MAX;
 
     for (size_t i = 0; i < o->past; i++) {
         int64_t most = OUTLOOK_UNKNOWN;

@@ -64,6 +64,7 @@ struct simulation {
     uint32_t unused, newest; /* of live; unused ones are linked by `newer` */
     uint32_t next_old;       /* the oldest block that is not long */
     bool *short_ones;        /* by number */
+    uint64_t short_count;    /* of those: a trace that is still written has more the second time */
     size_t short_room;
     uint64_t number; /* small blocks so far */
     uint64_t clock;  /* and their bytes */
@@ -157,7 +158,7 @@ is_short(const struct simulation *s, enum world world, const struct resident *r)
     case NONE:
         return false;
     case KNOWN:
-        return s->short_ones[r->number];
+        return r->number < s->short_count && s->short_ones[r->number];
     default:
         return key_of(s, world, r)->is_short;
     }
@@ -247,6 +248,7 @@ begin_block(struct simulation *s, struct trace_block *b, uint32_t thread, unsign
     if (!s->is_placing) { /* until it dies */
         s->short_ones = tool_grow(s->short_ones, s->number, &s->short_room, sizeof *s->short_ones);
         s->short_ones[s->number] = false;
+        s->short_count = s->number + 1;
     }
     for (unsigned i = 0; i < WORLDS && s->is_placing; i++) {
         r->in_short[i] = is_short(s, i, r);

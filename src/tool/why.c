@@ -232,7 +232,10 @@ take_classes(struct why *w)
                              .spans = member(one, "spans"),
                              .pooled = member(one, "spans_pooled"),
                              .resident = member(one, "resident_bytes")};
-        p->live = least(member(one, "used") * p->block_bytes, p->resident);
+        if (__builtin_mul_overflow(member(one, "used"), p->block_bytes, &p->live)) {
+            p->live = p->resident; /* it lies */
+        }
+        p->live = least(p->live, p->resident);
         p->holes = p->resident - p->live;
     }
     for (size_t s = 0; s < w->profile.site_count; s++) {

@@ -365,13 +365,50 @@ test_a_huge_page_goes_with_what_was_never_used_of_it(void **state)
     }
     arena_init(0, true);
     chunk = take_into_a_huge_page(&s);
+    slices_free(s.start, CHUNK_SLICES + 1, CHUNK_SLICES + 1);
     if (os_resident_range(chunk_address(chunk), CHUNK_BYTES) < CHUNK_BYTES) {
         print_message("no huge page was to be had\n");
+        arena_init(0, false);
+        skip();
     }
-    slices_free(s.start, CHUNK_SLICES + 1, CHUNK_SLICES + 1);
     assert_int_equal(space.chunks[chunk].dirty & space.chunks[chunk].free, 1);
+    /* One refusal loses nothing; and what goes is told, for those who want a part of it only. */
+    unit_faults_begin("purge", EINVAL, 1, 1);
+    (void)arena_purge_free(SLICE_BYTES, unit_now_tick());
+    unit_faults_end();
+    assert_int_equal(os_resident_range(chunk_address(chunk), CHUNK_BYTES), CHUNK_BYTES);
+    assert_true(arena_purge_free(SLICE_BYTES, unit_now_tick()) >= CHUNK_BYTES);
     (void)arena_purge_free(SIZE_MAX, unit_now_tick());
     assert_int_equal(os_resident_range(chunk_address(chunk), CHUNK_BYTES), 0);
+    assert_int_equal(arena_counters.free_dirty_slices, 0);
+    arena_init(0, false);
+}
+
+/* Slices that are in use when it is split, and that nobody writes to. */
+static void
+test_slices_in_use_at_a_split_go_when_they_are_free(void **state)
+{
+    struct slices s;
+    size_t chunk;
+
+    (void)state;
+    if (!os_has(OS_FEATURE_THP)) {
+        print_message("no transparent huge pages here\n");
+        skip();
+    }
+    arena_init(0, true);
+    do {
+        s = slices_alloc(CHUNK_SLICES, CHUNK_BYTES, SLICES_DENSE);
+        require(s.start != NULL);
+        chunk = chunk_of_address(s.start);
+    } while (space.chunks[chunk].kind != CHUNK_HUGE_PAGES);
+    s.start[0] = 1;
+    assert_int_equal(os_purge(s.start, OS_PAGE), 0);
+    arena_count_hole_purge(s.start, OS_PAGE);
+    slices_free(s.start, CHUNK_SLICES, 1); /* as of a span that was used in its first slice */
+    (void)arena_purge_free(SIZE_MAX, unit_now_tick());
+    assert_int_equal(os_resident_range(chunk_address(chunk), CHUNK_BYTES), 0);
+    assert_int_equal(space.chunks[chunk].kind, CHUNK_HUGE_PAGES);
     assert_int_equal(arena_counters.free_dirty_slices, 0);
     arena_init(0, false);
 }
@@ -446,6 +483,7 @@ main(void)
         cmocka_unit_test_setup(test_a_sandbox_that_forbids_it_is_asked_once, begin),
         cmocka_unit_test_setup(test_withdrawn_slices_are_not_handed_out, begin),
         cmocka_unit_test_setup(test_a_huge_page_goes_with_what_was_never_used_of_it, begin),
+        cmocka_unit_test_setup(test_slices_in_use_at_a_split_go_when_they_are_free, begin),
         cmocka_unit_test_setup(test_free_slices_beside_a_hole_in_a_huge_page_count_as_used_ones,
                                begin),
         cmocka_unit_test_setup(test_a_huge_page_that_was_split_stays_so_until_all_of_it_goes,
