@@ -19,7 +19,8 @@ static uint32_t holds_free;   /* atomic(relaxed): free memory goes by arena_purg
 static uint32_t split_chunks; /* lock(arena) */
 static uint32_t refusals;     /* lock(purge) to write: purges refused in a row */
 
-/* A huge page comes whole: free slices of the chunk may hold pages whether they were used or not. */
+/* A huge page comes whole: free slices of the chunk may hold pages, whether they were used or not.
+ */
 static void
 count_huge_as_dirty_locked(chunk_t *chunk)
 {

@@ -134,6 +134,35 @@ test_memory_that_is_not_written_to_is_none(void **state)
 }
 
 static void
+use_huge_pages(void *arg)
+{
+    size_t size = CHUNK_BYTES + 24 * 1024; /* the second huge page of each is hardly used */
+    char *blocks[40];
+
+    (void)arg;
+    arena_init(0, true);
+    for (size_t i = 0; i < 40; i++) {
+        blocks[i] = tide_malloc(size);
+        require(blocks[i] != NULL);
+        memset(blocks[i], 1, size);
+    }
+    require_eq(tide_guarantee(70 * MIB), 0);
+    for (size_t i = 0; i < 40; i++) {
+        tide_free(blocks[i]);
+    }
+    (void)keeper_trim();
+    require(resident() >= 70 * MIB);
+    require(resident() < 76 * MIB);
+}
+
+static void
+test_huge_pages_are_no_exception(void **state)
+{
+    (void)state;
+    unit_child(use_huge_pages, NULL);
+}
+
+static void
 have_no_memory(void *arg)
 {
     (void)arg;
@@ -203,6 +232,7 @@ main(void)
         cmocka_unit_test_setup(test_guaranteed_memory_is_there_until_the_guarantee_ends, begin),
         cmocka_unit_test_setup(test_idle_time_takes_none_of_it, begin),
         cmocka_unit_test_setup(test_memory_that_is_not_written_to_is_none, begin),
+        cmocka_unit_test_setup(test_huge_pages_are_no_exception, begin),
         cmocka_unit_test_setup(test_what_cannot_be_guaranteed_changes_nothing, begin),
         cmocka_unit_test_setup(test_expectations, begin),
         cmocka_unit_test_setup(test_nobody_expects_without_forecasts, begin),
