@@ -22,14 +22,15 @@ parts = {p["part"]: p["bytes"] for p in why["parts"]}
 assert len(parts) == len(why["parts"]), "a part is there twice"
 assert sum(parts.values()) == why["resident_bytes"], (parts, why["resident_bytes"])
 assert all(v > 0 or k == "changed" for k, v in parts.items()), parts
-assert abs(parts.get("changed", 0)) <= why["resident_bytes"] // 50, parts
+slack = 256 << 10 # to be asked touches cold code, buffers and tables
+assert abs(parts.get("changed", 0)) <= max(slack, why["resident_bytes"] // 50), parts
 assert all(" " in p["why"] for p in why["parts"])
 assert sum(c["hole_bytes"] for c in why["classes"]) == parts.get("holes", 0)
 assert sum(c["live_bytes"] for c in why["classes"]) == parts.get("live_small", 0)
 of = {c["block_bytes"]: c for c in why["classes"]}
 page = int(sys.argv[1])
 rss = int(open(f"/proc/{page}/statm").read().split()[1]) * 4096
-assert abs(rss - why["resident_bytes"]) <= rss // 20, (rss, why["resident_bytes"])
+assert abs(rss - why["resident_bytes"]) <= max(slack, rss // 20), (rss, why["resident_bytes"])
 PY
 # settle: waits until nothing has come or gone for two seconds.
 settle() {
@@ -45,7 +46,7 @@ check() {
     expect 0 "$tide" why --json "$@" "$pid"
     cat check.py - >checked.py
     python3 checked.py "$pid" "$t_top/doc/why.schema.json" 2>wrong ||
-        fail "$(tr "\n" " " <out | head -c 2500) $(tail -n 1 wrong)"
+        fail "$(tail -n 1 wrong): $(tr "\n" " " <out | head -c 2500)"
 }
 
 start TIDE_CONF=profile:true,profile_rate:64K
