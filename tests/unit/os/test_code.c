@@ -90,7 +90,7 @@ test_heights_depend_on_calls_alone(void **state)
     assert_int_equal(first[0], second[0]);
     assert_int_equal(first[1], second[1]);
     assert_true(first[1] >= first[0] + 256);
-    assert_true(first[0] < 64 << 10);
+    assert_true(first[0] < 8 << 20); /* sanitizers put much of theirs there */
     assert_true(height_at_depth(4) >= height_at_depth(3) + 256); /* the main thread's */
 }
 
