@@ -478,7 +478,10 @@ rise_look_locked(void)
     set_block_marks((uint64_t)(block_part * (double)want), until == CLEAN_UNTIL_LOOK);
     atomic_store_relaxed(&is_able, ability >= ABLE_FROM && state.credit >= 0);
     arena_set_marks(low, atomic_load_relaxed(&arena_counters.clean_taken) + until);
-    return made > 0 ? LEAD_NS / 4 : 0;
+    /* Who took the CPU may be gone in a moment; not if it was so for several. */
+    return made > 0 || (want > 0 && last.reason == RISE_no_cpu && fruitless < FRUITLESS_MAX)
+               ? LEAD_NS / 4
+               : 0;
 }
 
 void
