@@ -27,8 +27,8 @@ find_clean(enum chunk_kind kind, unsigned most, size_t *index, uint64_t *mask)
     return true;
 }
 
-static bool
-populate_range(char *start, size_t bytes)
+TIDE_COLD bool
+arena_populate_used(char *start, size_t bytes)
 {
     bool done = os_populate(start, bytes) == 0;
 
@@ -58,18 +58,12 @@ populate(enum chunk_kind kind, unsigned most)
     lock_release(&arena_lock);
 
     bytes = (size_t)bits_count(mask) << SLICE_SHIFT;
-    done = populate_range(chunk_address(index) + ((size_t)__builtin_ctzll(mask) << SLICE_SHIFT),
-                          bytes);
+    done = arena_populate_used(
+        chunk_address(index) + ((size_t)__builtin_ctzll(mask) << SLICE_SHIFT), bytes);
     lock_acquire(&arena_lock);
     chunk_give_rest_locked(index, mask, mask); /* refused in the middle, it holds some */
     lock_release(&arena_lock);
     return done ? bytes : 0;
-}
-
-TIDE_COLD bool
-arena_populate_used(char *start, size_t bytes)
-{
-    return populate_range(start, bytes);
 }
 
 TIDE_COLD size_t

@@ -33,6 +33,9 @@ size_t ready_drop(unsigned pages);
 size_t ready_drop_all(void);
 /* Of all blocks in the lists. */
 size_t ready_bytes(void);
+/* What of so many slices in use the program asked for, in bytes: neither blocks in the lists, nor
+ * the room behind blocks that may grow. */
+size_t ready_program_bytes(size_t used_slices);
 
 void ready_lock_acquire(void);
 void ready_lock_release(bool in_child);

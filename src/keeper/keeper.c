@@ -386,9 +386,9 @@ keeper_thread_main(void *arg)
         }
         if (page_is_wanted()) {
             page_begin();
-        }
-        if (page_is_wanted() && keeper_config.predict) {
-            outlook_begin();
+            if (keeper_config.predict) {
+                outlook_begin();
+            }
         }
     }
     atomic_store_release(&thread_state, THREAD_RUNNING);

@@ -237,18 +237,6 @@ learn_advise_locked(uint64_t now_ns, uint64_t level, uint64_t within_ns)
     return atomic_load_relaxed(&is_on) ? phases_advise(&phases, now_ns, level, within_ns) : 0;
 }
 
-/* The highest of the whole run: between two looks it may have been higher. What is not the
- * program's yet is no growth. */
-static uint64_t
-peak_bytes(void)
-{
-    size_t highest = atomic_load_relaxed(&arena_counters.used_highest);
-    size_t others = atomic_load_relaxed(&ready_slices) + /* as in keeper/rise */
-                    atomic_load_relaxed(&arena_counters.room_slices);
-
-    return (uint64_t)(highest - min_zu(highest, others)) << SLICE_SHIFT;
-}
-
 TIDE_COLD bool
 learn_is_on(void)
 {
@@ -259,8 +247,10 @@ learn_is_on(void)
 TIDE_COLD bool
 learn_is_due_locked(uint64_t now_ns, bool at_exit)
 {
-    if (at_exit) {
-        learn_observe_locked(now_ns, peak_bytes());
+    if (at_exit) { /* between two looks it may have been higher */
+        uint64_t highest = atomic_load_relaxed(&arena_counters.used_highest);
+
+        learn_observe_locked(now_ns, ready_program_bytes(highest));
     }
     return phases.open_count > 0 && phases.seen_ns != 0 &&
            (at_exit || phases_end_ns(&phases) <= now_ns);

@@ -27,16 +27,11 @@ static struct expectation expected; /* lock(promise) */
 static lock_t promise_lock;
 static size_t guaranteed; /* atomic(relaxed): bytes */
 
-static size_t
-used_bytes(void)
-{
-    return atomic_load_relaxed(&arena_counters.used_slices) << SLICE_SHIFT;
-}
-
 void
 promise_expect(uint64_t now_ns, uint64_t bytes, uint64_t within_ns)
 {
-    struct expectation next = {.level = used_bytes() + min_zu(bytes, PTRDIFF_MAX),
+    uint64_t level = (uint64_t)atomic_load_relaxed(&arena_counters.used_slices) << SLICE_SHIFT;
+    struct expectation next = {.level = level + min_zu(bytes, PTRDIFF_MAX),
                                .end_ns = now_ns + min_zu(within_ns, INT64_MAX)};
 
     lock_acquire(&promise_lock);
@@ -68,11 +63,12 @@ promise_leaves(size_t bytes)
 {
     size_t all = atomic_load_relaxed(&guaranteed);
     size_t least = all + CHUNK_BYTES; /* a purge may give back up to a chunk too much */
-    size_t resident = all == 0 ? 0 : space_resident();
+    size_t resident;
 
     if (all == 0) {
         return bytes;
     }
+    resident = space_resident();
     return resident > least ? min_zu(bytes, resident - least) : 0;
 }
 

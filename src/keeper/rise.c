@@ -412,12 +412,8 @@ make(uint64_t want, uint64_t now_ns)
 static void
 observe(uint64_t now_ns)
 {
-    size_t others = atomic_load_relaxed(&ready_slices) + /* not the program's, or not yet */
-                    atomic_load_relaxed(&arena_counters.room_slices);
-    size_t used = atomic_load_relaxed(&arena_counters.used_slices);
-
     score();
-    level_bytes = (uint64_t)(used - min_zu(used, others)) << SLICE_SHIFT;
+    level_bytes = ready_program_bytes(atomic_load_relaxed(&arena_counters.used_slices));
     rise_observe(&state, &params, now_ns, level_bytes);
     learn_observe_locked(now_ns, level_bytes);
     note_demand(now_ns);

@@ -13,7 +13,7 @@
 #pragma weak _dl_find_object
 #define HAVE_FIND_OBJECT 1
 #else
-#define HAVE_FIND_OBJECT 0
+#define HAVE_FIND_OBJECT 0 /* glibc before 2.35 */
 #endif
 
 /* What is further from where the thread's stack begins is another stack. */
@@ -95,6 +95,37 @@ os_program_build_id(uint8_t *id)
 }
 
 #if HAVE_FIND_OBJECT
+bool
+os_can_find_code(void)
+{
+    return &_dl_find_object != NULL;
+}
+
+uintptr_t
+os_code_start(uintptr_t address)
+{
+    struct dl_find_object object;
+
+    if (&_dl_find_object == NULL || _dl_find_object((void *)address, &object) != 0) {
+        return 0;
+    }
+    return (uintptr_t)object.dlfo_map_start;
+}
+#else
+bool
+os_can_find_code(void)
+{
+    return false;
+}
+
+uintptr_t
+os_code_start(uintptr_t address)
+{
+    (void)address;
+    return 0;
+}
+#endif
+
 static uint64_t
 object_hash(uintptr_t start)
 {
@@ -112,25 +143,12 @@ object_hash(uintptr_t start)
 TIDE_COLD uint64_t
 os_code_key(uintptr_t address)
 {
-    struct dl_find_object object;
-    uint64_t hash;
-    uintptr_t offset;
+    uintptr_t start = os_code_start(address);
+    uintptr_t offset = address - start;
+    uint64_t hash = start == 0 ? 0 : object_hash(start);
 
-    if (_dl_find_object == NULL || _dl_find_object((void *)address, &object) != 0) {
-        return 0;
-    }
-    hash = object_hash((uintptr_t)object.dlfo_map_start);
-    offset = address - (uintptr_t)object.dlfo_map_start;
     return hash == 0 ? 0 : hash_bytes(hash, &offset, sizeof offset);
 }
-#else
-TIDE_COLD uint64_t
-os_code_key(uintptr_t address)
-{
-    (void)address;
-    return 0;
-}
-#endif
 
 void
 os_note_arguments(char **argv)

@@ -11,8 +11,13 @@
 /* The program's build-id, at most BUILD_ID_MAX bytes; 0: it has none. */
 size_t os_program_build_id(uint8_t *id);
 
+/* Can it be told without the dynamic linker's locks which object an address is in? (glibc 2.35) */
+bool os_can_find_code(void);
+/* Where the loaded object begins that an address is in; 0: there is none, or it cannot be told. */
+uintptr_t os_code_start(uintptr_t address);
+
 /* A hash of the object's build-id and the address within it; 0: not known (no build-id, code made
- * at run time, no _dl_find_object: glibc before 2.35). The code must stay loaded meanwhile. */
+ * at run time, see os_can_find_code). The code must stay loaded meanwhile. */
 uint64_t os_code_key(uintptr_t address);
 
 /* Where the main thread's stack begins: the arguments of the program. Once, by a constructor. */

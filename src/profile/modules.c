@@ -13,13 +13,13 @@
  */
 #include "profile/modules.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
 #include <string.h>
 
 #include "base/bits.h"
 #include "base/build_id.h"
+#include "os/code.h"
 #include "os/os.h"
 
 #define MODULES_MAX 4096u
@@ -30,13 +30,6 @@
 #define TRANSLATIONS_MAX 100u /* of a stack, while libraries come and go */
 
 #define CALL_ROOM 16u /* a call begins no further before where it returns to */
-
-#ifdef DLFO_STRUCT_HAS_EH_DBASE
-#pragma weak _dl_find_object
-#define HAVE_FIND_OBJECT 1
-#else
-#define HAVE_FIND_OBJECT 0
-#endif
 
 /* Where this library's text is when it is linked into the program: objcopy gave it sections of
  * these names (see Makefile.am), and the linker makes such symbols of them. */
@@ -363,27 +356,26 @@ is_ours(const module_t *module, uintptr_t address)
                (uintptr_t)own_cold_text_end - (uintptr_t)own_cold_text;
 }
 
-#if HAVE_FIND_OBJECT
 /* Is an object that begins there on the list? */
 static bool
-is_known(const void *start)
+is_known(uintptr_t start)
 {
     for (uint32_t i = 0; i < modules_count(); i++) {
         const module_t *module = &known.modules[i];
 
-        if (atomic_load_relaxed(&module->header) == (uintptr_t)start &&
+        if (atomic_load_relaxed(&module->header) == start &&
             atomic_load_relaxed(&module->is_loaded)) {
             return true;
         }
     }
     return false;
 }
-#endif
 
 enum module_code
 modules_code_at(uintptr_t address)
 {
     const module_t *module = module_of(address);
+    uintptr_t start;
 
     if (module != NULL) {
         if (is_ours(module, address) || address - module->start < CALL_ROOM) {
@@ -391,14 +383,10 @@ modules_code_at(uintptr_t address)
         }
         return module->stays ? MODULE_CODE : MODULE_LOOSE_CODE;
     }
-#if HAVE_FIND_OBJECT
-    struct dl_find_object object;
-
-    if (&_dl_find_object != NULL && _dl_find_object((void *)address, &object) == 0 &&
-        !is_known(object.dlfo_map_start)) {
+    start = os_code_start(address);
+    if (start != 0 && !is_known(start)) {
         atomic_store_relaxed(&known.has_new, true);
     }
-#endif
     return MODULE_NO_CODE;
 }
 
@@ -412,23 +400,17 @@ modules_version(void)
 static bool
 is_up_to_date(const module_t *module, uintptr_t address)
 {
-#if HAVE_FIND_OBJECT
-    struct dl_find_object object;
+    uintptr_t start;
 
-    if (module != NULL && module->stays) {
+    if ((module != NULL && module->stays) || !os_can_find_code()) {
         return true;
     }
-    if (&_dl_find_object != NULL) {
-        if (_dl_find_object((void *)address, &object) != 0) {
-            return module == NULL;
-        }
-        return module != NULL &&
-               (module->header == 0 || (module->header == (uintptr_t)object.dlfo_map_start &&
-                                        module->header_hash == hash_header(module->header)));
+    start = os_code_start(address);
+    if (module == NULL || start == 0) {
+        return module == NULL && start == 0;
     }
-#endif
-    (void)module, (void)address;
-    return true;
+    return module->header == 0 ||
+           (module->header == start && module->header_hash == hash_header(start));
 }
 
 static int
@@ -445,7 +427,7 @@ follow_changes(void)
 {
     uint64_t changes = 0;
 
-    if (!HAVE_FIND_OBJECT) {
+    if (!os_can_find_code()) {
         (void)dl_iterate_phdr(read_changes, &changes);
         if (changes != atomic_load_relaxed(&known.changes)) {
             modules_look();
