@@ -84,6 +84,10 @@ int space_init(size_t want_bytes);
  * The first one's index, or SIZE_MAX. lock(arena) held. */
 size_t space_grow_locked(size_t count, enum chunk_kind kind);
 
+/* Makes the metadata that comes next accessible, and gives it pages: mapping it would wait for
+ * whoever populates memory just then. While memory grows; the keeper's. (slow) */
+void space_prepare(void);
+
 /* Zeroed, cache-line-aligned memory that is never given back. NULL when there is none. */
 void *meta_alloc(size_t size);
 void *meta_alloc_aligned(size_t size, size_t align);

@@ -57,6 +57,8 @@ populate(enum chunk_kind kind, unsigned most)
     chunk_withdraw_locked(index, mask);
     lock_release(&arena_lock);
 
+    /* Its records' page as well; who frees into the chunk may read it just now. */
+    (void)atomic_add_relaxed(&space_slice_at(chunk_address(index))->owner, 0);
     bytes = (size_t)bits_count(mask) << SLICE_SHIFT;
     done = arena_populate_used(
         chunk_address(index) + ((size_t)__builtin_ctzll(mask) << SLICE_SHIFT), bytes);

@@ -51,7 +51,8 @@ static struct region wrapped_region; /* from the first one to before slice 0's *
 static struct region chunk_region;
 static struct region meta_region; /* lock(meta) */
 static size_t meta_used;          /* lock(meta) */
-static span_t *free_records;      /* lock(meta) */
+static size_t meta_prepared; /* lock(meta): has pages up to there, if it has from meta_used on */
+static span_t *free_records; /* lock(meta) */
 
 static int
 region_require(struct region *region, size_t bytes, size_t step)
@@ -282,6 +283,23 @@ meta_alloc_aligned(size_t size, size_t align)
     p = meta_alloc_locked(size, align);
     lock_release(&meta_lock);
     return p;
+}
+
+TIDE_COLD void
+space_prepare(void)
+{
+    size_t from;
+    size_t end;
+
+    lock_acquire(&meta_lock);
+    (void)region_require(&meta_region, meta_used + META_STEP, META_STEP);
+    from = max_zu(meta_prepared, align_up(meta_used, OS_PAGE));
+    end = max_zu(meta_region.committed, from);
+    meta_prepared = end;
+    lock_release(&meta_lock);
+    if (end > from) {
+        (void)os_populate(meta_region.start + from, end - from);
+    }
 }
 
 TIDE_COLD size_t

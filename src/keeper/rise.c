@@ -398,6 +398,7 @@ make(uint64_t want, uint64_t now_ns)
     counter_add(&rise_counters.advised, 1);
     if (granted > 0) {
         counter_add(&rise_counters.tried, 1);
+        space_prepare();
         done = make_blocks_ready(wanted.blocks, LOOK_BYTES_MAX / 2);
         done += make_slices_ready(wanted.slices, LOOK_BYTES_MAX - done);
         counter_add(&rise_counters.applied, done > 0);

@@ -89,8 +89,8 @@ int os_purge(void *address, size_t size);
 /* Asks for (or against) huge pages in the range. */
 int os_advise_huge(void *address, size_t size, bool huge);
 
-/* Faults the pages in, writable, from the calling thread: by one call where the kernel has one,
- * else by touching them. At most 2 MiB a call. ENOMEM, EFAULT. (slow) */
+/* Faults the pages in, writable, from the calling thread: by the kernel, some at a time, or else by
+ * touching them. Refused, some may be there. ENOMEM, EFAULT. (slow) */
 int os_populate(void *address, size_t size);
 
 /* Moves the pages of `from` to `to` (both committed, same size, `to` without contents wanted);
