@@ -3,14 +3,13 @@
 #include "policies.h"
 
 #include "predict/bank.h"
-#include "predict/peak.h"
+#include "predict/patience.h"
 #include "predict/rise.h"
 
 enum {
     PAGE = 4096,
     LEAD_MS = 12,
     PASS_MS = 100,
-    ABLE_PASS_MS = 50,
     BANK_MS = 10,
     ABLE_FROM = 8, /* looks that made something */
     LOOK_PAGES_MAX = (8 << 20) / PAGE,
@@ -20,8 +19,7 @@ enum {
 
 #define MIB ((uint64_t)1 << 20)
 
-#define MEETS_GROWTH                                                                               \
-    .window_ms = 1000, .able_window_ms = 100, .meets_growth = true, .least_bytes = 2 * MIB
+#define KEEPER .window_ms = 1000, .meets_growth = true, .least_bytes = 2 * MIB
 
 const struct policy policies[] = {
     {.name = "never", .about = "nothing goes back", .window_ms = POLICY_FOR_EVER},
@@ -35,36 +33,33 @@ const struct policy policies[] = {
      .bank_samples = 10},
     {.name = "bank-1s", .about = "of the next second", .window_ms = 1000, .bank_samples = 100},
     {.name = "keeper",
-     .about = "predict:on: the rule of 500 ms, and growth is met, from 4 MiB on",
-     .window_ms = 1000,
+     .about = "predict:on: a learned window, and growth is met, from 2 MiB on",
+     KEEPER,
+     .is_patient = true,
+     .from_bytes = 2 * MIB},
+    {.name = "keeper-100ms",
+     .about = "a window of 100 ms",
+     KEEPER,
+     .able_window_ms = 100,
+     .from_bytes = 2 * MIB},
+    {.name = "keeper-500ms",
+     .about = "of 500 ms",
+     KEEPER,
      .able_window_ms = 500,
-     .meets_growth = true,
-     .least_bytes = 2 * MIB,
-     .from_bytes = 4 * MIB},
-    {.name = "keeper-100ms", .about = "the rule of 100 ms", MEETS_GROWTH, .from_bytes = 4 * MIB},
+     .from_bytes = 2 * MIB},
+    {.name = "keeper-1s", .about = "of 1 s", KEEPER, .able_window_ms = 1000, .from_bytes = 2 * MIB},
     {.name = "keeper-16m",
-     .about = "the same from 16 MiB on",
-     MEETS_GROWTH,
+     .about = "the learned one, from 16 MiB on",
+     KEEPER,
+     .is_patient = true,
      .from_bytes = 16 * MIB},
-    {.name = "keeper-1s",
-     .about = "the rule of 1 s",
-     .window_ms = 1000,
-     .able_window_ms = 1000,
-     .meets_growth = true,
-     .least_bytes = 2 * MIB,
-     .from_bytes = 4 * MIB},
-    {.name = "keeper-0", .about = "from the first page on", MEETS_GROWTH},
+    {.name = "keeper-0", .about = "from the first page on", KEEPER, .is_patient = true},
     {.name = "keeper-bank",
      .about = "the same, but kept is the bank's quantile (0.75) of the next 160 ms",
-     MEETS_GROWTH,
+     KEEPER,
+     .able_window_ms = 100,
      .bank_samples = 16,
      .bank_under = 3},
-    {.name = "keeper-less",
-     .about = "from the first page on, at least 1 MiB instead of 2 ready, the rule of 200 ms",
-     .window_ms = 1000,
-     .able_window_ms = 200,
-     .meets_growth = true,
-     .least_bytes = 1 * MIB},
 };
 const size_t policy_count = sizeof policies / sizeof policies[0];
 
@@ -72,7 +67,8 @@ const size_t policy_count = sizeof policies / sizeof policies[0];
 struct run {
     const struct policy *policy;
     struct pool pool;
-    struct peak_state peak;
+    struct patience patience;
+    struct peak_state able_peak; /* of able_window_ms */
     struct rise_state rise;
     struct bank bank;
     struct rise_params params;
@@ -166,28 +162,41 @@ is_able(const struct run *r)
 }
 
 static void
-pass(struct run *r, uint64_t now_ms)
+keep_by_peak(struct run *r, const struct tide_record *record)
 {
     const struct policy *policy = r->policy;
+    bool learned = policy->is_patient && is_able(r);
     struct peak_params params = {
-        .window_ms = is_able(r) ? policy->able_window_ms : policy->window_ms,
+        .window_ms = patience_window(&r->patience, policy->window_ms, learned),
         .spare_bytes = spare(r) * PAGE,
     };
+    const struct peak_state *peak = patience_peak(&r->patience, learned);
+
+    if (policy->able_window_ms > 0 && is_able(r)) {
+        params.window_ms = policy->able_window_ms;
+        peak = &r->able_peak;
+    }
+    pool_keep(&r->pool, peak_advise(peak, &params, record).keep_bytes / PAGE);
+}
+
+static void
+pass(struct run *r, uint64_t now_ms)
+{
+    struct peak_params able = {.window_ms = r->policy->able_window_ms};
     struct tide_record record = {
         .now_ms = now_ms,
         .used_bytes = r->pool.level * PAGE,
         .peak_bytes = r->top * PAGE,
         .retained_bytes = kept(r) * PAGE,
     };
-    struct tide_advice advice;
 
-    peak_observe(&r->peak, &params, &record);
+    patience_observe(&r->patience, r->policy->window_ms, &record);
+    peak_observe(&r->able_peak, &able, &record);
     if (!r->by_bank) {
-        advice = peak_advise(&r->peak, &params, &record);
-        pool_keep(&r->pool, advice.keep_bytes / PAGE);
+        keep_by_peak(r, &record);
     }
     r->top = r->pool.level;
-    if (policy->meets_growth) {
+    if (r->policy->meets_growth) {
         look(r, now_ms);
     }
 }
@@ -213,10 +222,9 @@ keep_by_bank(struct run *r)
 static uint32_t
 interval_ms(const struct run *r)
 {
-    uint32_t interval = is_able(r) ? ABLE_PASS_MS : PASS_MS;
     uint32_t window = r->policy->window_ms;
 
-    return window > interval ? interval : window / PEAK_SLOTS + 1; /* it must not decide itself */
+    return window > PASS_MS ? PASS_MS : window / PEAK_SLOTS + 1; /* it must not decide itself */
 }
 
 static void
@@ -245,7 +253,8 @@ policy_run(const struct policy *policy, const uint64_t *levels, size_t count, ui
                                .under_cost = policy->bank_under,
                                .over_cost = policy->bank_under > 0 ? 1 : 0};
 
-    peak_init(&r.peak);
+    patience_init(&r.patience);
+    peak_init(&r.able_peak);
     rise_init(&r.rise);
     bank_init(&r.bank, &bank);
     r.params = (struct rise_params){.lead_ns = (uint64_t)LEAD_MS * 1000000,

@@ -5,7 +5,7 @@
  * wake it then (heap_poke_keeper).
  *
  * Pooled spans that nobody touched for a window are cooled (holes purged); orphaned heaps are
- * dissolved after a window; free slices go by the advice of predict/peak.
+ * dissolved after a window; free slices go by the advice of predict/peak and patience.
  */
 #include "keeper/keeper.h"
 
@@ -20,16 +20,14 @@
 #include "os/memfile.h"
 #include "os/os.h"
 #include "page/page.h"
-#include "predict/peak.h"
+#include "predict/patience.h"
 #include "profile/profile.h"
 #include "profile/record.h"
 
 #define SLICE_ROUND(bytes) ((bytes) & ~(SLICE_BYTES - 1))
 #define HOLE_QUOTA_BYTES ((size_t)256 << 20) /* per pass: bounds its time to some 100 ms */
 #define FREE_QUOTA_BYTES ((size_t)1 << 30)
-#define PREDICT_THRESHOLD_BYTES ((size_t)4 << 20)
-#define RISE_WINDOW_MS 500u
-#define WARY_MS 10000u
+#define PREDICT_THRESHOLD_BYTES ((size_t)2 << 20)
 #define EXIT_TRIES 50u
 #define EXIT_WAIT_NS ((uint64_t)1000000)
 #define QUIET_PASSES_MAX 3u /* passes without work before the thread sleeps without end */
@@ -48,12 +46,10 @@ struct keeper_config keeper_config = {
 struct keeper_counters keeper_counters;
 
 static lock_t pass_lock;
-static struct peak_state peak;     /* lock(pass) */
+static struct patience patience;   /* lock(pass) */
 static uint64_t last_pass_ms;      /* atomic(relaxed) */
 static uint64_t last_purged_tick;  /* lock(pass) */
 static uint64_t last_purged_level; /* lock(pass): used bytes when memory was last released */
-static uint64_t wary_until_ms;     /* lock(pass) */
-static bool is_wary;               /* lock(pass): memory given back early was wanted back */
 static uint64_t seen_work;         /* lock(pass): slices allocated and freed at the last pass */
 static uint32_t thread_state;      /* atomic: enum keeper_thread */
 static uint32_t stop_asked;        /* atomic: the thread is to return */
@@ -105,15 +101,10 @@ interval_ms(void)
     return atomic_load_relaxed(&keeper_config.interval_ms);
 }
 
-/* While pages can be made ready before they are asked for, memory that goes back too early costs
- * the keeper's time, and no page faults: it goes earlier. But the time is the process's: not where
- * it lately was wanted back at once. */
 static uint32_t
 window_ms(void)
 {
-    uint32_t window = atomic_load_relaxed(&keeper_config.window_ms);
-
-    return rise_is_able() && !is_wary && window > RISE_WINDOW_MS ? RISE_WINDOW_MS : window;
+    return atomic_load_relaxed(&keeper_config.window_ms);
 }
 
 /* Ticks are intervals; a window is this many. */
@@ -133,9 +124,7 @@ score(const struct tide_record *record, uint32_t tick)
     if (recent && record->peak_bytes > last_purged_level) {
         counter_add(&keeper_counters.regretted, 1);
         last_purged_tick = 0;
-        wary_until_ms = record->now_ms + WARY_MS;
     }
-    is_wary = record->now_ms < wary_until_ms;
 }
 
 static size_t
@@ -161,12 +150,13 @@ release_free(const struct tide_advice *advice, const struct tide_record *record,
 
 /* What the pass saw and decides, for whoever asks. */
 static void
-note(const struct tide_record *record, const struct peak_params *params, uint64_t keep_bytes)
+note(const struct tide_record *record, const struct peak_params *params, uint64_t level,
+     uint64_t keep_bytes)
 {
     struct outlook_pass pass = {
         .now_ns = os_now_ns(),
         .record = *record,
-        .level_bytes = peak_level(&peak),
+        .level_bytes = level,
         .window_ms = params->window_ms,
         .spare_bytes = params->spare_bytes,
         .grow_bytes = rise_keeps_bytes(),
@@ -181,8 +171,8 @@ note(const struct tide_record *record, const struct peak_params *params, uint64_
 TIDE_COLD static bool
 pass_locked(void)
 {
+    bool learned = rise_is_able(); /* to give back too early costs no page faults of the program */
     struct peak_params params = {
-        .window_ms = window_ms(),
         .spare_bytes = max_zu(atomic_load_relaxed(&keeper_config.spare_bytes), rise_keeps_bytes()),
     };
     uint64_t at_ms = now_ms();
@@ -190,6 +180,7 @@ pass_locked(void)
     uint32_t old = tick - window_ticks();
     struct tide_record record = observe(at_ms);
     struct tide_advice advice;
+    const struct peak_state *peak;
     uint64_t work = slices_moved();
     size_t done = 0;
     bool waits; /* in heaps and between them: it becomes old */
@@ -197,9 +188,11 @@ pass_locked(void)
     atomic_store_relaxed(&last_pass_ms, at_ms);
     counter_add(&keeper_counters.passes, 1);
     score(&record, tick);
-    peak_observe(&peak, &params, &record);
-    advice = peak_advise(&peak, &params, &record);
-    note(&record, &params, advice.keep_bytes);
+    patience_observe(&patience, window_ms(), &record);
+    params.window_ms = patience_window(&patience, window_ms(), learned);
+    peak = patience_peak(&patience, learned);
+    advice = peak_advise(peak, &params, &record);
+    note(&record, &params, peak_level(peak), advice.keep_bytes);
     waits = transfer_send_home(old);
     waits |= heap_let_go_spares(SPARE_NEEDED);
     if (atomic_load_relaxed(&keeper_config.purge)) {
@@ -213,7 +206,7 @@ pass_locked(void)
         seen_work = work;
         return true;
     }
-    return peak_level(&peak) > record.used_bytes && record.retained_bytes > params.spare_bytes;
+    return peak_level(peak) > record.used_bytes && record.retained_bytes > params.spare_bytes;
 }
 
 /* The sooner of two times to wait; 0 is for ever. */
@@ -295,7 +288,7 @@ sleep_interval(void)
     }
 }
 
-/* Forecasts begin earlier: half of what a process grows to from 4 MiB on is below 16 MiB. */
+/* Forecasts begin earlier, but not in tools that end at once (1.4 MiB: perl, curl). */
 static size_t
 threshold_bytes(void)
 {

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* See patience.h. */
+#include "predict/patience.h"
+
+#include "base/bits.h"
+
+static const uint64_t parts[PATIENCE_CHOICES] = PATIENCE_PARTS;
+
+TIDE_COLD void
+patience_init(struct patience *state)
+{
+    *state = (struct patience){.chosen = 0};
+}
+
+/* Bytes that the choice gave back and that are wanted: but for growth, which the rule's own window,
+ * which held so much, does not have either. */
+static uint64_t
+missing(const struct patience_choice *choice, uint64_t held, const struct tide_record *record)
+{
+    uint64_t wanted = min_zu(record->peak_bytes, held);
+
+    return wanted > choice->level ? wanted - choice->level : 0;
+}
+
+/* Bytes that it kept, since the last record, without need. */
+static uint64_t
+idle(const struct patience_choice *choice, const struct tide_record *record)
+{
+    return choice->level > record->used_bytes ? choice->level - record->used_bytes : 0;
+}
+
+TIDE_COLD void
+patience_observe(struct patience *state, uint64_t window_ms, const struct tide_record *record)
+{
+    uint64_t elapsed_ms = state->seen_ms == 0 ? 0 : record->now_ms - state->seen_ms;
+    double memory = (double)(window_ms * PATIENCE_MEMORY) + 1;
+    double left = memory / (memory + (double)elapsed_ms);
+    uint64_t held = state->choices[0].level;
+
+    for (uint32_t i = 0; i < PATIENCE_CHOICES; i++) {
+        struct patience_choice *choice = &state->choices[i];
+        struct peak_params params = {.window_ms = window_ms / parts[i]};
+        uint64_t kept_ms = min_zu(elapsed_ms, params.window_ms);
+
+        choice->cost = choice->cost * left +
+                       (double)missing(choice, held, record) * (double)window_ms +
+                       (double)idle(choice, record) * (double)kept_ms;
+        peak_observe(&choice->peak, &params, record);
+        choice->level = peak_level(&choice->peak);
+    }
+    for (uint32_t i = 0; i < PATIENCE_CHOICES; i++) {
+        if (state->choices[i].cost < state->choices[state->chosen].cost) {
+            state->chosen = i;
+        }
+    }
+    state->seen_ms = record->now_ms;
+}
+
+TIDE_COLD uint64_t
+patience_window(const struct patience *state, uint64_t window_ms, bool learned)
+{
+    return window_ms / parts[learned ? state->chosen : 0];
+}
+
+TIDE_COLD const struct peak_state *
+patience_peak(const struct patience *state, bool learned)
+{
+    return &state->choices[learned ? state->chosen : 0].peak;
+}

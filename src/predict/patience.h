@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For how long free memory is kept: the recent-peak rule's window, learned by what shorter ones
+ * would have cost.
+ *
+ * Some choices (PATIENCE_PARTS: parts of the rule's own window) are followed side by side, each a
+ * recent-peak rule of its own. A choice pays for what it keeps, bytes * time, and for what it
+ * would have given back although it is wanted again before the rule's own window ends: as much as
+ * keeping that for the window. That is when the rule itself gives up waiting, so its window says
+ * what giving back and getting back is worth (rent or buy: Karlin, Manasse, Rudolph and Sleator,
+ * "Competitive snoopy caching", doi:10.1007/BF01762111). Costs fade, to a half within
+ * PATIENCE_MEMORY windows; the least one is followed, at first the rule's own.
+ *
+ * Wrong after the waves have changed: one or two come back to memory that was given back too early.
+ * Memory: one struct, 400 bytes; cost: that of peak.h for each choice. Pure; the caller
+ * synchronises.
+ */
+#ifndef TIDE_PREDICT_PATIENCE_H
+#define TIDE_PREDICT_PATIENCE_H
+
+#include "predict/peak.h"
+
+#define PATIENCE_CHOICES 4u
+#define PATIENCE_PARTS                                                                             \
+    {                                                                                              \
+        1, 2, 5, 10                                                                                \
+    }
+#define PATIENCE_MEMORY 10u
+
+struct patience_choice {
+    struct peak_state peak;
+    uint64_t level; /* bytes, used or kept, after the last record */
+    double cost;    /* bytes * ms */
+};
+
+struct patience {
+    struct patience_choice choices[PATIENCE_CHOICES]; /* the first one is the rule's own window */
+    uint64_t seen_ms;                                 /* of the last record; 0: none yet */
+    uint32_t chosen;
+};
+
+void patience_init(struct patience *state);
+/* A record, not before the last one. `window_ms` is the rule's own. */
+void patience_observe(struct patience *state, uint64_t window_ms, const struct tide_record *record);
+/* The window to go by, and the rule's state with it; not `learned`: the rule's own. */
+uint64_t patience_window(const struct patience *state, uint64_t window_ms, bool learned);
+const struct peak_state *patience_peak(const struct patience *state, bool learned);
+
+#endif
