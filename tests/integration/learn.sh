@@ -4,27 +4,9 @@
 # many processes write at a time; children of fork, and programs without it, leave none.
 # only: tide
 # seconds: 240
+. "$here/programs/statistics.sh"
 grow=$(t_build "$here/programs/grow.c")
 state=$PWD/state
-
-# run CONF COMMAND...: its statistics are in stats.json.
-run() {
-    local conf=$1
-    shift
-    preloaded TIDE_CONF="$conf,stats:stats.json" "$@" >out 2>err || fail "$* ($conf): $(cat err)"
-    [ ! -s err ] || fail "$* ($conf) complained: $(cat err)"
-}
-figure() {
-    python3 -c '
-import json, sys
-def find(tree):
-    for key, value in tree.items():
-        if key == sys.argv[1]:
-            print(value)
-        elif isinstance(value, dict):
-            find(value)
-find(json.load(open("stats.json")))' "$1"
-}
 learn=predict:on,learn:$state
 
 run "learn:$state" "$grow" 64
