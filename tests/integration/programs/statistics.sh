@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Shared by scripts of tests/integration (sourced): programs whose statistics are looked at.
 
-# run CONF COMMAND...: on the library, to its good end and without a complaint; its statistics are in
+# run CONF COMMAND...: on the library, to its good end, without a complaint; its statistics are in
 # stats.json.
 run() {
     local conf=$1
