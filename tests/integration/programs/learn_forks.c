@@ -50,7 +50,7 @@ saved(void)
 static void
 be_child(unsigned kind)
 {
-    alarm(CHILD_SECONDS); /* one that hangs is ended, and so are those who wait for it */
+    alarm(CHILD_SECONDS); /* one that hangs is ended; this is not handed down */
     free(hide(malloc(100000)));
     if (kind % 8 == 0) {
         grow(64);
@@ -62,6 +62,7 @@ be_child(unsigned kind)
 
         CHECK(grandchild >= 0);
         if (grandchild == 0) {
+            alarm(CHILD_SECONDS);
             leave();
         }
         CHECK(waitpid(grandchild, &status, 0) == grandchild && status == 0);
