@@ -15,6 +15,7 @@ import time
 import inputs
 import machine
 import peers as peer_list
+import report
 from runner import BenchError, Runner
 
 HARNESS = os.path.dirname(os.path.abspath(__file__))
@@ -31,11 +32,11 @@ def add_rounds(parser, rounds):
                         help=f"rounds (default {rounds})")
 
 
-def add_places(parser):
+def add_places(parser, listed="benchmarks"):
     parser.add_argument("--out", metavar="DIRECTORY", help="put the results there instead")
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "bench"),
                         metavar="DIRECTORY", help="where the programs were built")
-    parser.add_argument("--list", action="store_true", help="list the benchmarks and stop")
+    parser.add_argument("--list", action="store_true", help=f"list the {listed} and stop")
 
 
 def add_library(parser):
@@ -108,6 +109,19 @@ def output_directory(options, document, everything, kind=""):
                           "results")
     commit = document["machine"]["commit"] or "nocommit"
     return os.path.join(parent, f"{kind}{time.strftime('%Y%m%d-%H%M%S')}-{commit}")
+
+
+def write_results(directory, document, page, shown="", draw=None):
+    """results.json, table.md, and the pictures that draw(directory) makes; the user is shown the
+    page itself when nothing else is to be."""
+    os.makedirs(directory, exist_ok=True)
+    report.write_json(os.path.join(directory, "results.json"), document)
+    with open(os.path.join(directory, "table.md"), "w", encoding="utf-8") as file:
+        file.write(page)
+    if draw:
+        draw(directory)
+    print(shown or page)
+    say(f"results are in {os.path.relpath(directory)}")
 
 
 def exit_status(options, document):

@@ -7,15 +7,13 @@ the tables. bench/judging/judge.c does the sums for one trace.
 
 import argparse
 import os
-import re
 import statistics
 import subprocess
-import sys
-import time
 
+import command
 import machine
 import report
-from command import BENCH, ROOT, say
+from command import ROOT
 from runner import BenchError
 
 # Every second program of `scripts/traces --list` is held back: nothing may be chosen by it.
@@ -44,18 +42,15 @@ def parse_arguments(arguments):
                         help="only traces whose name matches")
     parser.add_argument("--tool", metavar="PROGRAM", default=os.path.join(ROOT, "build", "tide"),
                         help="the tide command, instead of build/tide")
-    parser.add_argument("--out", metavar="DIRECTORY", help="put the results there instead")
-    parser.add_argument("--build", default=os.path.join(ROOT, "build", "bench"),
-                        metavar="DIRECTORY", help="where the programs were built")
-    parser.add_argument("--list", action="store_true", help="list the traces and stop")
+    command.add_places(parser, "traces")
     return parser.parse_args(arguments)
 
 
-def output_of(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+def output_of(words):
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
                           universal_newlines=True)
     if done.returncode != 0:
-        raise BenchError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+        raise BenchError(f"{' '.join(words)}: {done.stderr.strip() or done.returncode}")
     return done.stdout
 
 
@@ -246,7 +241,8 @@ def markdown(document):
 
 
 def run(options):
-    traces = [(name, half) for name, half in known_traces() if re.search(options.only, name)
+    pattern = command.matcher("--only", options.only)
+    traces = [(name, half) for name, half in known_traces() if pattern.search(name)
               and os.path.exists(os.path.join(options.traces, name + ".trace"))]
     if options.list:
         for name, half in traces:
@@ -258,26 +254,10 @@ def run(options):
         raise BenchError(f"{options.tool}: no such program; configure says why it is not built")
     document = {"format": 1, "kind": "judge", "machine": machine.describe(ROOT),
                 "traces": [judge_trace(options, name, half) for name, half in traces]}
-    directory = options.out or os.path.join(
-        options.build, "results",
-        f"judge-{time.strftime('%Y%m%d-%H%M%S')}-{document['machine']['commit'] or 'nocommit'}")
-    os.makedirs(directory, exist_ok=True)
-    report.write_json(os.path.join(directory, "results.json"), document)
-    text = markdown(document)
-    with open(os.path.join(directory, "table.md"), "w", encoding="utf-8") as file:
-        file.write(text)
-    print(text)
-    say(f"results are in {os.path.relpath(directory)}")
+    directory = command.output_directory(options, document, False, "judge-")
+    command.write_results(directory, document, markdown(document))
     return 0
 
 
-def main():
-    try:
-        return run(parse_arguments(sys.argv[1:]))
-    except (BenchError, re.error) as error:
-        say(f"scripts/bench --judge: {error}")
-        return 2
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    command.start("scripts/bench --judge", parse_arguments, run)

@@ -2,7 +2,6 @@
 """The command line of scripts/bench: chooses benchmarks and allocators, runs, scores, writes."""
 
 import argparse
-import os
 import shutil
 
 import callgrind
@@ -124,18 +123,12 @@ def run_all(options, benchmarks, peers, runner, document):
 def write_results(options, document):
     partial = options.quick or options.only or options.no_real
     directory = command.output_directory(options, document, not partial)
-    os.makedirs(directory, exist_ok=True)
     summary = Summary(document)
     document["requirements"] = requirements(summary)
-    report.write_json(os.path.join(directory, "results.json"), document)
     if options.json:
         report.write_json(options.json, document)
-    with open(os.path.join(directory, "table.md"), "w", encoding="utf-8") as file:
-        file.write(report.markdown(summary))
-    plot.draw(summary, directory, say)
-    print(report.terminal(summary))
-    say(f"results are in {os.path.relpath(directory)}")
-    return summary
+    command.write_results(directory, document, report.markdown(summary), report.terminal(summary),
+                          lambda there: plot.draw(summary, there, say))
 
 
 def run(options):

@@ -201,13 +201,7 @@ def markdown(document):
 def write_results(options, document):
     partial = options.only or options.peers or options.conf
     directory = command.output_directory(options, document, not partial, "predict-")
-    os.makedirs(directory, exist_ok=True)
-    report.write_json(os.path.join(directory, "results.json"), document)
-    text = markdown(document)
-    with open(os.path.join(directory, "table.md"), "w", encoding="utf-8") as file:
-        file.write(text)
-    print(text)
-    say(f"results are in {os.path.relpath(directory)}")
+    command.write_results(directory, document, markdown(document))
 
 
 def describe(peers, directory):

@@ -181,15 +181,12 @@ class Session:
 def write_results(options, document):
     everything = set(options.parts) == set(PARTS) and not options.only
     directory = command.output_directory(options, document, everything, "profile-")
-    os.makedirs(directory, exist_ok=True)
     document["requirements"] = overhead.requirements(document)
-    for path in filter(None, (os.path.join(directory, "results.json"), options.json)):
-        report.write_json(path, document)
-    with open(os.path.join(directory, "table.md"), "w", encoding="utf-8") as file:
-        file.write(profile_report.markdown(document))
-    profile_report.draw(document, directory, say)
-    print(profile_report.terminal(document))
-    say(f"results are in {os.path.relpath(directory)}")
+    if options.json:
+        report.write_json(options.json, document)
+    command.write_results(directory, document, profile_report.markdown(document),
+                          profile_report.terminal(document),
+                          lambda there: profile_report.draw(document, there, say))
 
 
 def run(options):

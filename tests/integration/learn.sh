@@ -1,30 +1,14 @@
 # SPDX-License-Identifier: MIT
 # learn: a file for each program that grows, none for others; the next run knows it, forecasts from
-# its first moment on, and makes memory ready; damaged and strange files are as none and replaced;
-# many processes write at a time; children of fork, and programs without it, leave none.
+# its first moment on, and makes memory ready before it has grown; files that are damaged, strange,
+# of another version or build are as none and replaced; where none can be written programs run all
+# the same, and it is counted; many processes write at a time; children of fork and programs without
+# predict:on leave none. learn_forks has what children do while it is written.
 # only: tide
 # seconds: 240
+. "$here/programs/statistics.sh"
 grow=$(t_build "$here/programs/grow.c")
 state=$PWD/state
-
-# run CONF COMMAND...: its statistics are in stats.json.
-run() {
-    local conf=$1
-    shift
-    preloaded TIDE_CONF="$conf,stats:stats.json" "$@" >out 2>err || fail "$* ($conf): $(cat err)"
-    [ ! -s err ] || fail "$* ($conf) complained: $(cat err)"
-}
-figure() {
-    python3 -c '
-import json, sys
-def find(tree):
-    for key, value in tree.items():
-        if key == sys.argv[1]:
-            print(value)
-        elif isinstance(value, dict):
-            find(value)
-find(json.load(open("stats.json")))' "$1"
-}
 learn=predict:on,learn:$state
 
 run "learn:$state" "$grow" 64
@@ -51,9 +35,18 @@ run "$learn" "$grow" 64
 # It begins at once: what grew in earlier runs has a keeper before it has grown in this one.
 run predict:on "$grow" 1
 [ "$(figure keeper_running)" = 0 ] || fail "1 MiB is not to have a keeper"
-cp -r "$state" small
-run "predict:on,learn:$PWD/small" "$grow" 1
-[ "$(figure keeper_running)" = 1 ] || fail "what is learned did not start the keeper"
+made=false # ready, where a CPU is idle in the few milliseconds that there are
+for ((i = 0; i < 12; i++)); do
+    rm -rf small
+    cp -r "$state" small
+    run "predict:on,learn:$PWD/small" "$grow" 1
+    [ "$(figure keeper_running)" = 1 ] || fail "what is learned did not start the keeper"
+    if [ "$(figure populated_bytes)" -gt 0 ]; then
+        made=true
+        break
+    fi
+    sleep 0.5
+done
 
 # Another command line: the start of the program alone is known, and its callers.
 run "$learn" "$grow" 48
@@ -84,6 +77,27 @@ open(name, "wb").write(data)
 END
     spoil "damaged at $at"
 done
+# What is wrong in them, with the sum that it would have.
+while read -r at value what; do
+    python3 - "$file" "$at" "$value" <<'END'
+import struct, sys, zlib
+name, at, value = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+data = bytearray(open(name, "rb").read())
+struct.pack_into("<I", data, 20, 0)
+if zlib.crc32(data) != struct.unpack_from("<I", open(name, "rb").read(), 20)[0]:
+    raise SystemExit("the sum is another one than is thought here")
+struct.pack_into("<I", data, at, value)
+struct.pack_into("<I", data, 20, zlib.crc32(data))
+open(name, "wb").write(data)
+END
+    spoil "of $what"
+done <<'END'
+0 1 another kind
+8 2 another version
+12 0 no runs
+16 2 fewer phases
+24 1 another build
+END
 truncate -s 100 "$file"
 spoil "cut short"
 : >"$file"
@@ -92,6 +106,8 @@ head -c 200000 /dev/zero >"$file"
 spoil zeros
 cat "$good" "$good" >"$file"
 spoil "twice as long"
+rm "$file"
+spoil "not there"
 rm "$file" && mkfifo "$file"
 spoil "a pipe" # which nobody writes to
 if [ "$(id -u)" = 0 ]; then
@@ -101,14 +117,39 @@ fi
 rm "$file" && ln -s "$good" "$file"
 spoil "a link"
 
-# Where nothing can be written the program runs all the same.
+# Where nothing can be written the program runs all the same, and knows what can be read.
+cannot_write() {
+    [ "$(figure learn_failed)" = 1 ] || fail "$1: did not count that it could not write"
+    [ "$(figure learn_saved)" = 0 ] || fail "$1: counted what it could not write"
+    [ "$(figure learn_known)" -ge "$2" ] || fail "$1: knows $(figure learn_known) phases only"
+}
 run "predict:on,learn:/dev/null/nowhere" "$grow" 48
-[ "$(figure learn_failed)" = 1 ] || fail "did not count that it could not write"
-
-(
-    ulimit -f 0 || exit 0
-    TIDE_CONF="$learn" LD_PRELOAD=$TIDE_LIB "$grow" 48 >/dev/null 2>&1
-) || fail "a limit of files ended it"
+cannot_write "below a device" 0
+echo kept >regular
+run "predict:on,learn:$PWD/regular" "$grow" 48
+cannot_write "a regular file" 0
+run "predict:on,learn:$PWD/regular/below" "$grow" 48
+cannot_write "below a regular file" 0
+[ "$(cat regular)" = kept ] || fail "wrote into a file that was to be a directory"
+run "predict:on,learn:$PWD/neither/there" "$grow" 48
+cannot_write "in a directory that is not there" 0
+# A directory that may only be read; root must be told that it may not write there.
+powerless=()
+[ "$(id -u)" != 0 ] || powerless=(setpriv --bounding-set=-dac_override --)
+if "${powerless[@]}" true 2>/dev/null; then
+    chmod 500 "$state"
+    run "$learn" "${powerless[@]}" "$grow" 48
+    chmod 700 "$state"
+    cannot_write "a directory to read" 3
+fi
+# A limit of what files may grow to; the statistics go where there is none.
+limited() {
+    ulimit -f 0
+    preloaded TIDE_CONF="$learn,stats:stderr" "$grow" 48 2>&1 >/dev/null
+}
+(set -o pipefail && limited | cat >stats.json) || fail "a limit of files ended it"
+cannot_write "a limit of files" 3
+cmp -s "$good" "$file" || fail "what could not be replaced is not what it was"
 [ "$(find "$state" -name '*.tmp.*' | wc -l)" = 0 ] || fail "half a file stayed: $(ls "$state")"
 # A directory by a relative path is where the program began.
 mkdir -p begin elsewhere
@@ -164,3 +205,4 @@ for ((i = 0; i < 300 && $(find "$state" -type f | wc -l) == 0; i++)); do
 done
 kill -KILL $server
 [ "$(find "$state" -type f | wc -l)" = 1 ] || fail "a server learned nothing in 30 s"
+$made || skip "no CPU was idle"

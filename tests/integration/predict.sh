@@ -3,27 +3,8 @@
 # processes that fork are left alone; and, once a CPU is idle, memory is ready before it is taken.
 # only: tide
 # seconds: 240
+. "$here/programs/statistics.sh"
 grow=$(t_build "$here/programs/grow.c")
-
-# run CONF COMMAND...: its statistics are in stats.json.
-run() {
-    local conf=$1
-    shift
-    preloaded TIDE_CONF="$conf,stats:stats.json" "$@" >out 2>err || fail "$* ($conf): $(cat err)"
-    [ ! -s err ] || fail "$* ($conf) complained: $(cat err)"
-}
-# figure NAME: of the last run.
-figure() {
-    python3 -c '
-import json, sys
-def find(tree):
-    for key, value in tree.items():
-        if key == sys.argv[1]:
-            print(value)
-        elif isinstance(value, dict):
-            find(value)
-find(json.load(open("stats.json")))' "$1"
-}
 
 for threads in 1 3; do
     run predict:off "$grow" 192 $threads

@@ -335,41 +335,58 @@ mapping_has(const char *p, const char *flag)
     return has;
 }
 
-/* A chunk and a slice, so that the slice begins a huge page; its chunk. What earlier tests left is
- * taken first, and kept. */
-static size_t
-take_into_a_huge_page(struct slices *s)
+/* Dense memory is of huge pages from now on, until huge_pages_end; false: there are none here. */
+static bool
+huge_pages_begin(void)
 {
-    size_t chunk;
+    if (!os_has(OS_FEATURE_THP)) {
+        print_message("no transparent huge pages here\n");
+        return false;
+    }
+    arena_init(0, true);
+    return true;
+}
+
+static int
+huge_pages_end(void **state)
+{
+    (void)state;
+    arena_init(0, false);
+    return 0;
+}
+
+/* The last of so many slices is in a chunk that is one huge page. What earlier tests left is taken
+ * first, and kept. */
+static char *
+take_into_a_huge_page(size_t count, size_t *chunk)
+{
+    struct slices s;
 
     do {
-        *s = slices_alloc(CHUNK_SLICES + 1, CHUNK_BYTES, SLICES_DENSE);
-        require(s->start != NULL);
-        chunk = chunk_of_address(s->start) + 1;
-    } while (space.chunks[chunk].kind != CHUNK_HUGE_PAGES);
-    s->start[CHUNK_BYTES] = 1;
-    return chunk;
+        s = slices_alloc(count, CHUNK_BYTES, SLICES_DENSE);
+        require(s.start != NULL);
+        *chunk = chunk_of_address(s.start + ((count - 1) << SLICE_SHIFT));
+    } while (space.chunks[*chunk].kind != CHUNK_HUGE_PAGES);
+    return s.start;
 }
 
 /* What is written of it brings all of it. */
 static void
 test_a_huge_page_goes_with_what_was_never_used_of_it(void **state)
 {
-    struct slices s;
     size_t chunk;
+    char *p;
 
     (void)state;
-    if (!os_has(OS_FEATURE_THP)) {
-        print_message("no transparent huge pages here\n");
-        skip();
+    if (!huge_pages_begin()) {
+        return;
     }
-    arena_init(0, true);
-    chunk = take_into_a_huge_page(&s);
-    slices_free(s.start, CHUNK_SLICES + 1, CHUNK_SLICES + 1);
+    p = take_into_a_huge_page(CHUNK_SLICES + 1, &chunk);
+    p[CHUNK_BYTES] = 1;
+    slices_free(p, CHUNK_SLICES + 1, CHUNK_SLICES + 1);
     if (os_resident_range(chunk_address(chunk), CHUNK_BYTES) < CHUNK_BYTES) {
         print_message("no huge page was to be had\n");
-        arena_init(0, false);
-        skip();
+        return;
     }
     assert_int_equal(space.chunks[chunk].dirty & space.chunks[chunk].free, 1);
     /* One refusal loses nothing; and what goes is told, for those who want a part of it only. */
@@ -381,91 +398,74 @@ test_a_huge_page_goes_with_what_was_never_used_of_it(void **state)
     (void)arena_purge_free(SIZE_MAX, unit_now_tick());
     assert_int_equal(os_resident_range(chunk_address(chunk), CHUNK_BYTES), 0);
     assert_int_equal(arena_counters.free_dirty_slices, 0);
-    arena_init(0, false);
 }
 
 /* Slices that are in use when it is split, and that nobody writes to. */
 static void
 test_slices_in_use_at_a_split_go_when_they_are_free(void **state)
 {
-    struct slices s;
     size_t chunk;
+    char *p;
 
     (void)state;
-    if (!os_has(OS_FEATURE_THP)) {
-        print_message("no transparent huge pages here\n");
-        skip();
+    if (!huge_pages_begin()) {
+        return;
     }
-    arena_init(0, true);
-    do {
-        s = slices_alloc(CHUNK_SLICES, CHUNK_BYTES, SLICES_DENSE);
-        require(s.start != NULL);
-        chunk = chunk_of_address(s.start);
-    } while (space.chunks[chunk].kind != CHUNK_HUGE_PAGES);
-    s.start[0] = 1;
-    assert_int_equal(os_purge(s.start, OS_PAGE), 0);
-    arena_count_hole_purge(s.start, OS_PAGE);
-    slices_free(s.start, CHUNK_SLICES, 1); /* as of a span that was used in its first slice */
+    p = take_into_a_huge_page(CHUNK_SLICES, &chunk);
+    p[0] = 1;
+    assert_int_equal(os_purge(p, OS_PAGE), 0);
+    arena_count_hole_purge(p, OS_PAGE);
+    slices_free(p, CHUNK_SLICES, 1); /* as of a span that was used in its first slice */
     (void)arena_purge_free(SIZE_MAX, unit_now_tick());
     assert_int_equal(os_resident_range(chunk_address(chunk), CHUNK_BYTES), 0);
     assert_int_equal(space.chunks[chunk].kind, CHUNK_HUGE_PAGES);
     assert_int_equal(arena_counters.free_dirty_slices, 0);
-    arena_init(0, false);
 }
 
 /* A hole in a span splits it: the free slices beside the span hold pages as well. */
 static void
 test_free_slices_beside_a_hole_in_a_huge_page_count_as_used_ones(void **state)
 {
-    struct slices s;
     size_t chunk;
+    char *p;
 
     (void)state;
-    if (!os_has(OS_FEATURE_THP)) {
-        print_message("no transparent huge pages here\n");
-        skip();
+    if (!huge_pages_begin()) {
+        return;
     }
-    arena_init(0, true);
-    chunk = take_into_a_huge_page(&s);
-    assert_int_equal(os_purge(s.start + CHUNK_BYTES + OS_PAGE, OS_PAGE), 0);
-    arena_count_hole_purge(s.start + CHUNK_BYTES + OS_PAGE, OS_PAGE);
+    p = take_into_a_huge_page(CHUNK_SLICES + 1, &chunk);
+    p[CHUNK_BYTES] = 1;
+    assert_int_equal(os_purge(p + CHUNK_BYTES + OS_PAGE, OS_PAGE), 0);
+    arena_count_hole_purge(p + CHUNK_BYTES + OS_PAGE, OS_PAGE);
     assert_int_equal(space.chunks[chunk].kind, CHUNK_SMALL_PAGES);
     assert_int_equal(arena_counters.free_dirty_slices, CHUNK_SLICES - 1);
     assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), CHUNK_BYTES - SLICE_BYTES);
     assert_true(os_resident_range(chunk_address(chunk), CHUNK_BYTES) < SLICE_BYTES);
-    slices_free(s.start, CHUNK_SLICES + 1, CHUNK_SLICES + 1);
-    arena_init(0, false);
+    slices_free(p, CHUNK_SLICES + 1, CHUNK_SLICES + 1);
 }
 
 /* khugepaged would fill what was given back with zeros again. */
 static void
 test_a_huge_page_that_was_split_stays_so_until_all_of_it_goes(void **state)
 {
-    struct slices s;
     size_t chunk;
+    char *p;
 
     (void)state;
-    if (!os_has(OS_FEATURE_THP)) {
-        print_message("no transparent huge pages here\n");
-        skip();
+    if (!huge_pages_begin()) {
+        return;
     }
-    arena_init(0, true);
-    do { /* what earlier tests left is taken first, and kept */
-        s = slices_alloc(CHUNK_SLICES, CHUNK_BYTES, SLICES_DENSE);
-        require(s.start != NULL);
-        chunk = chunk_of_address(s.start);
-    } while (space.chunks[chunk].kind != CHUNK_HUGE_PAGES);
-    memset(s.start, 1, CHUNK_BYTES);
-    slices_free(s.start, 8, 8);
+    p = take_into_a_huge_page(CHUNK_SLICES, &chunk);
+    memset(p, 1, CHUNK_BYTES);
+    slices_free(p, 8, 8);
     assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 8 * SLICE_BYTES);
     assert_int_equal(space.chunks[chunk].kind, CHUNK_SMALL_PAGES);
-    assert_true(mapping_has(s.start, " nh"));
-    assert_true(unit_is_filled(s.start + 8 * SLICE_BYTES, 1, CHUNK_BYTES - 8 * SLICE_BYTES));
-    slices_free(s.start + 8 * SLICE_BYTES, CHUNK_SLICES - 8, CHUNK_SLICES - 8);
+    assert_true(mapping_has(p, " nh"));
+    assert_true(unit_is_filled(p + 8 * SLICE_BYTES, 1, CHUNK_BYTES - 8 * SLICE_BYTES));
+    slices_free(p + 8 * SLICE_BYTES, CHUNK_SLICES - 8, CHUNK_SLICES - 8);
     (void)arena_purge_free(SIZE_MAX, unit_now_tick());
     assert_int_equal(space.chunks[chunk].kind, CHUNK_HUGE_PAGES);
-    assert_true(mapping_has(s.start, " hg"));
-    arena_init(0, false);
+    assert_true(mapping_has(p, " hg"));
 }
 
 int
@@ -482,12 +482,15 @@ main(void)
         cmocka_unit_test_setup(test_a_half_refused_purge_promises_nothing, begin),
         cmocka_unit_test_setup(test_a_sandbox_that_forbids_it_is_asked_once, begin),
         cmocka_unit_test_setup(test_withdrawn_slices_are_not_handed_out, begin),
-        cmocka_unit_test_setup(test_a_huge_page_goes_with_what_was_never_used_of_it, begin),
-        cmocka_unit_test_setup(test_slices_in_use_at_a_split_go_when_they_are_free, begin),
-        cmocka_unit_test_setup(test_free_slices_beside_a_hole_in_a_huge_page_count_as_used_ones,
-                               begin),
-        cmocka_unit_test_setup(test_a_huge_page_that_was_split_stays_so_until_all_of_it_goes,
-                               begin),
+        cmocka_unit_test_setup_teardown(test_a_huge_page_goes_with_what_was_never_used_of_it, begin,
+                                        huge_pages_end),
+        cmocka_unit_test_setup_teardown(test_slices_in_use_at_a_split_go_when_they_are_free, begin,
+                                        huge_pages_end),
+        cmocka_unit_test_setup_teardown(
+            test_free_slices_beside_a_hole_in_a_huge_page_count_as_used_ones, begin,
+            huge_pages_end),
+        cmocka_unit_test_setup_teardown(
+            test_a_huge_page_that_was_split_stays_so_until_all_of_it_goes, begin, huge_pages_end),
         cmocka_unit_test_setup(test_clean_memory_that_was_taken_is_made_up_for, begin),
         cmocka_unit_test_setup(test_purging_while_others_allocate_loses_nothing, begin),
     };
