@@ -212,7 +212,7 @@ parse(struct options *o, int argc, char **argv)
 
     *o = (struct options){.out = "tide.%p.tide"};
     /* '+': the program's options are its own. */
-    while ((option = getopt_long(argc, argv, "+o:r:s:c:h", long_options, NULL)) != -1) {
+    while ((option = tool_option(argc, argv, "+o:r:s:c:h", long_options)) != -1) {
         switch (option) {
         case 'o':
             o->out = optarg;
@@ -242,10 +242,8 @@ parse(struct options *o, int argc, char **argv)
         case OPTION_NO_LEARN:
             o->no_learn = true;
             break;
-        case 'h':
+        default: /* --help */
             return false;
-        default:
-            tool_misused("what to do is not clear");
         }
     }
     return true;

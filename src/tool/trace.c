@@ -78,6 +78,7 @@ take_size(const char *option, const char *text)
            << shift;
 }
 
+/* False for --help. */
 static bool
 parse_one(struct options *o, int option)
 {
@@ -133,12 +134,9 @@ parse(struct options *o, int argc, char **argv)
     *o = (struct options){
         .malloc = "system", .interval_ms = SERIES_MS, .factor = LANES_FACTOR, .top = TOP_SITES};
     /* '+': the program's options are its own. */
-    while ((option = getopt_long(argc, argv, "+o:n:h", long_options, NULL)) != -1) {
-        if (option == 'h') {
-            return false;
-        }
+    while ((option = tool_option(argc, argv, "+o:n:h", long_options)) != -1) {
         if (!parse_one(o, option)) {
-            tool_misused("what to do is not clear");
+            return false;
         }
     }
     return true;
