@@ -131,8 +131,8 @@ ready_bytes(void)
 TIDE_COLD size_t
 ready_program_bytes(size_t used_slices)
 {
-    size_t others = atomic_load_relaxed(&ready_slices) +
-                    atomic_load_relaxed(&arena_counters.room_slices);
+    size_t others =
+        atomic_load_relaxed(&ready_slices) + atomic_load_relaxed(&arena_counters.room_slices);
 
     return (used_slices - min_zu(used_slices, others)) << SLICE_SHIFT;
 }

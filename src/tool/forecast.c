@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* `tide forecast`: what a process's keeper forecasts, how wrong it was, what is done, and why. */
-#include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 #include "tool/json.h"
 #include "tool/outlook.h"
 #include "tool/report.h"
-#include "tool/target.h"
+#include "tool/request.h"
 
 enum { CHART_WIDTH = 100, CHART_HEIGHT = 16 };
 
 static const struct option long_options[] = {
-    {"json", no_argument, NULL, 'j'},       {"output", required_argument, NULL, 'o'},
-    {"plot", required_argument, NULL, 'p'}, {"timeout", required_argument, NULL, 't'},
-    {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
+    REQUEST_JSON,
+    REQUEST_OPTIONS,
+    {"plot", required_argument, NULL, 'p'},
+    {NULL, 0, NULL, 0},
 };
 
 /* What the library that this tool came with says of the figures of an arena. */
@@ -274,12 +275,6 @@ put_text(const struct outlook *o, const struct profile *p, FILE *out)
 
 /* ---------------------------------------------------------------------------------------------- */
 
-struct request {
-    const char *out, *plot;
-    unsigned timeout_s;
-    bool as_json;
-};
-
 static bool
 ends_with(const char *text, const char *end)
 {
@@ -325,12 +320,14 @@ say_none(const struct outlook *o, const char *what)
 }
 
 static int
-show(const struct profile *p, const char *what, const struct request *request)
+show(const struct profile *p, const struct request *r, const char *plot)
 {
     struct outlook o;
     FILE *out;
+    char what[PATH_MAX];
     int status = TOOL_OK;
 
+    snprintf(what, sizeof what, "%s%s", r->pid != 0 ? "process " : "", r->word);
     if (!outlook_take(&o, p)) {
         outlook_free(&o);
         tool_warn("%s: there are no statistics in it", what);
@@ -339,75 +336,45 @@ show(const struct profile *p, const char *what, const struct request *request)
     if (strcmp(outlook_word(&o, "state"), "off") == 0 || o.arena == NULL) {
         status = say_none(&o, what);
     }
-    if (o.arena != NULL && (status == TOOL_OK || request->as_json)) {
-        out = tool_output(request->out);
-        if (request->as_json) {
+    if (o.arena != NULL && (status == TOOL_OK || r->as_json)) {
+        out = tool_output(r->out);
+        if (r->as_json) {
             put_json(&o, p, out);
         } else {
             put_text(&o, p, out);
         }
-        tool_output_done(out, request->out);
+        tool_output_done(out, r->out);
     }
-    if (status == TOOL_OK && request->plot != NULL) {
-        put_plot(&o, p, request->plot);
+    if (status == TOOL_OK && plot != NULL) {
+        put_plot(&o, p, plot);
     }
     outlook_free(&o);
     return status;
 }
 
 static int
-run_request(const char *word, const struct request *request)
-{
-    int pid = tool_process(word), status = TOOL_OK;
-    struct target target;
-    struct profile p;
-    char what[32];
-
-    if (pid != 0) {
-        snprintf(what, sizeof what, "process %d", pid);
-        target_profile(&target, pid, PAGE_STATISTICS, request->timeout_s, &p);
-        target_close(&target);
-    } else {
-        status = profile_read(&p, word);
-    }
-    status |= show(&p, pid != 0 ? what : word, request);
-    profile_free(&p);
-    return (status & TOOL_INPUT) == TOOL_INPUT ? TOOL_INPUT : status;
-}
-
-static int
 run_forecast(int argc, char **argv)
 {
-    struct request request = {.timeout_s = TARGET_TIMEOUT_S};
-    int option;
+    struct request r = {.timeout_s = TARGET_TIMEOUT_S};
+    const char *plot = NULL;
+    struct profile p;
+    int option, status;
 
-    while ((option = getopt_long(argc, argv, "o:p:h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'j':
-            request.as_json = true;
-            break;
-        case 'o':
-            request.out = optarg;
-            break;
-        case 'p':
-            request.plot = optarg;
-            if (!ends_with(optarg, ".svg") && !ends_with(optarg, ".html")) {
-                tool_misused("--plot takes a file FILE.svg or FILE.html, not '%s'", optarg);
+    while ((option = tool_option(argc, argv, "p:" REQUEST_LETTERS, long_options)) != -1) {
+        if (option == 'p') {
+            plot = optarg;
+            if (!ends_with(plot, ".svg") && !ends_with(plot, ".html")) {
+                tool_misused("--plot takes a file FILE.svg or FILE.html, not '%s'", plot);
             }
-            break;
-        case 't':
-            request.timeout_s = (unsigned)tool_number("--timeout", optarg, 1, TARGET_TIMEOUT_MAX_S);
-            break;
-        case 'h':
+        } else if (!request_take(&r, option)) {
             return tool_help();
-        default:
-            tool_misused("what to show is not clear");
         }
     }
-    if (optind + 1 != argc) {
-        tool_misused("one PID or FILE is needed");
-    }
-    return run_request(argv[optind], &request);
+    request_take_word(&r, argc, argv, "PID or FILE");
+    status = request_read(&r, PAGE_STATISTICS, &p);
+    status |= show(&p, &r, plot);
+    profile_free(&p);
+    return (status & TOOL_INPUT) == TOOL_INPUT ? TOOL_INPUT : status;
 }
 
 const struct tool_command tool_forecast = {
