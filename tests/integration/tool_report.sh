@@ -115,9 +115,14 @@ expect 0 "$tide" --help
 said "tide COMMAND"
 expect 0 "$tide" --version
 said "tide 0."
+expect 0 "$tide" help
+said "tide COMMAND"
 for command in run report diff merge dump; do
     expect 0 "$tide" "$command" --help
     said "Usage: tide $command"
+    mv out help
+    expect 0 "$tide" help "$command"
+    cmp -s help out || fail "'tide help $command' is another text: $(cat out)"
     expect 2 "$tide" "$command"
     complained "; see 'tide $command --help'"
     for word in --nonsense --nonsense=1 -x -Xy; do
@@ -138,6 +143,8 @@ complained "there is no option '-j'"
 expect 2 "$tide" run --no true
 complained "'--no' may mean several options"
 expect 2 "$tide"
+expect 2 "$tide" help nonsense
+complained "there is no command 'nonsense'"
 expect 2 "$tide" nonsense
 complained "there is no command 'nonsense'"
 expect 2 "$tide" report --format=xml known.tide
