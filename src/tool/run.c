@@ -262,7 +262,10 @@ run(int argc, char **argv)
     }
     set_conf(&o);
     launch_preload(o.library != NULL ? o.library : launch_find_library("--library"));
-    return launch(argv + optind);
+    return launch(argv + optind,
+                  o.no_profile ? "it runs on the malloc it has"
+                               : "it runs on the malloc it has, and writes a profile only if that "
+                                 "is tidemalloc");
 }
 
 const struct tool_command tool_run = {

@@ -184,7 +184,7 @@ record(const struct options *o, char **command)
         launch_preload(o->malloc);
     }
     launch_preload(o->library != NULL ? o->library : launch_find_tracer("--library"));
-    return launch(command);
+    return launch(command, "nothing of it is recorded");
 }
 
 static int

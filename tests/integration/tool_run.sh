@@ -66,6 +66,43 @@ expect 3 "$tide" run -o "$here/nowhere/a.tide" touch ran
 complained "$here/nowhere/a.tide: the profile cannot be written there: No such file"
 [ ! -e ran ] || fail "the program was run"
 
+# Programs into which nothing is preloaded are named, and run.
+printf '#include <stdio.h>\nint main(void) { puts("ran"); return 7; }\n' >alone.c
+if $CC -static alone.c -o alone 2>/dev/null; then
+    expect 7 "$tide" run -o a.tide ./alone
+    said ran
+    complained "tide run: ./alone is a static program, into which nothing can be preloaded: it runs"
+    [ "$(wc -l <err)" = 1 ] || fail "more than one line: $(cat err)"
+    PATH=/nowhere::/bin expect 7 "$tide" run --no-profile alone
+    complained "tide run: alone is a static program"
+    expect 7 "$tide" trace -o a.trace ./alone
+    said ran
+    complained "tide trace: ./alone is a static program"
+    complained ": nothing of it is recorded"
+    printf '#! %s\n' "$here/alone" >script
+    chmod +x script
+    expect 7 "$tide" run -o a.tide ./script
+    complained "$here/alone is a static program"
+    $CC -static-pie alone.c -o alone_pie
+    expect 7 "$tide" run -o a.tide ./alone_pie
+    complained "./alone_pie is a static program"
+fi
+$CC alone.c -o usual
+printf '#!%s\n' "$here/usual" >script
+loader=$(readelf -l usual | sed -n 's/.*interpreter: \(.*\)]/\1/p')
+for command in ./usual ./script "$loader ./usual"; do
+    # shellcheck disable=SC2086
+    expect 7 "$tide" run -o a.tide $command
+    [ ! -s err ] || fail "a complaint about $command: $(cat err)"
+done
+if [ "$(id -u)" = 0 ] &&
+    python3 -c 'import os, sys; sys.exit(bool(os.statvfs(".").f_flag & os.ST_NOSUID))'; then
+    chown 65534 usual
+    chmod 4711 usual
+    expect 7 "$tide" run -o a.tide ./usual
+    complained "tide run: ./usual is run with more rights than yours"
+fi
+
 # A profile is written, and can be shown: of a program that has freed all of it, stacks show what it
 # allocated.
 cat >all.c <<'EOF'
