@@ -139,6 +139,27 @@ tool_number(const char *option, const char *text, uint64_t min, uint64_t max)
     return value;
 }
 
+uint64_t
+tool_size(const char *option, const char *text, uint64_t min, uint64_t max)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    const char *unit;
+    unsigned long long value;
+    unsigned shift;
+
+    errno = 0;
+    value = strtoull(text, &end, 10);
+    unit = *end != '\0' ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (!isdigit((unsigned char)text[0]) || end[unit != NULL] != '\0' || errno != 0 ||
+        value > max >> shift || value << shift < min) {
+        tool_misused("%s takes a number of bytes from %llu to %llu, such as 64K, not '%s'", option,
+                     (unsigned long long)min, (unsigned long long)max, text);
+    }
+    return (uint64_t)value << shift;
+}
+
 int
 tool_process(const char *word)
 {

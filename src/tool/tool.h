@@ -44,6 +44,8 @@ int tool_option(int argc, char **argv, const char *letters, const struct option 
 
 /* A whole number from the command line between min and max, or the end of the program. */
 uint64_t tool_number(const char *option, const char *text, uint64_t min, uint64_t max);
+/* The same of a number of bytes, which may have K, M, G or T behind it. */
+uint64_t tool_size(const char *option, const char *text, uint64_t min, uint64_t max);
 
 /* The process that the word names, or 0 when it is no number and so names a file. */
 int tool_process(const char *word);

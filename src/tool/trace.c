@@ -21,6 +21,7 @@
 #define LANES_FACTOR 4 /* 1 and 2 are ages that much of what is short has */
 #define LANES_FACTOR_MAX 1000u
 #define SIZE_LEAST (64u << 10)
+#define SIZE_MOST ((uint64_t)1 << 50)
 
 enum {
     OPTION_MALLOC = 256,
@@ -62,22 +63,6 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* A number of bytes, with K, M or G behind it. */
-static uint64_t
-take_size(const char *option, const char *text)
-{
-    static const char units[] = "KMG";
-    char number[32];
-    size_t length = strlen(text);
-    const char *unit = length > 1 ? strchr(units, text[length - 1]) : NULL;
-    unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - units + 1);
-
-    snprintf(number, sizeof number, "%.*s", (int)(length - (unit != NULL)), text);
-    return tool_number(option, number, shift >= 16 ? 1 : SIZE_LEAST >> shift,
-                       ((uint64_t)1 << 50) >> shift)
-           << shift;
-}
-
 /* False for --help. */
 static bool
 parse_one(struct options *o, int option)
@@ -93,7 +78,7 @@ parse_one(struct options *o, int option)
         o->malloc = optarg;
         break;
     case OPTION_MAX_SIZE:
-        o->max_bytes = take_size("--max-size", optarg);
+        o->max_bytes = tool_size("--max-size", optarg, SIZE_LEAST, SIZE_MOST);
         break;
     case OPTION_LIBRARY:
         o->library = optarg;

@@ -41,10 +41,54 @@ expect 0 "$tide" run --learn=here/there env
 said "predict:on,learn:$here/here/there"
 expect 2 "$tide" run --learn=a,b true
 complained "comma"
-expect 3 "$tide" run --learn=/proc/nowhere true
-complained "/proc/nowhere: nothing can be kept there"
+expect 2 "$tide" run -o "$(printf '%0250d' 0)" true
+complained "more than 255 bytes"
+expect 7 "$tide" run --learn=/proc/nowhere sh -c 'env; exit 7'
+complained "tide run: --learn: /proc/nowhere: nothing can be kept there, so nothing is learned: "
+said "predict:on"
+! grep -q 'learn:' out || fail "learns where nothing can be kept"
+
+# What does nothing is named, and the program run.
+expect 7 "$tide" run --no-profile --rate=64K --output=a.tide sh -c 'exit 7'
+complained "--rate has no effect with --no-profile"
+complained "--output has no effect with --no-profile"
+expect 0 "$tide" run --no-learn true
+complained "--no-learn has no effect without --predict"
+expect 0 "$tide" run --no-learn --learn=here true
+complained "--no-learn has no effect with --learn=here"
+
+# What the library would not take is told before the program runs.
+for rate in 64Q K -1 0 '' 200T 99999999999999999999; do
+    expect 2 "$tide" run "--rate=$rate" touch ran
+    complained "tide run: --rate takes a number of bytes from 1 to 140737488355328, such as 64K,"
+    complained ", not '$rate'; see 'tide run --help'"
+done
+# wrong CONF COMPLAINT
+wrong() {
+    expect 2 "$tide" run -c "$1" touch ran
+    complained "tide run: --conf: $2"
+    [ "$(wc -l <err)" = 1 ] && [ ! -e ran ] || fail "the program was run: $(cat err)"
+}
+wrong abort:perhaps "abort takes true or false, not 'perhaps'"
+wrong purge:peaks "purge takes one of off|peak, not 'peaks'"
+wrong profile_depth:257 "profile_depth takes a whole number from 1 to 256, not '257'"
+wrong "abort:false, profile_memory:1K" "profile_memory takes a number of bytes from 65536 to"
+wrong "stats:$(printf '%0300d' 0)" "stats takes a text of at most 255 bytes"
+wrong nonsense:1 "there is no option 'nonsense'"
+wrong stats "'stats' has no value: write stats:VALUE"
+# Whatever it takes itself passes: all options, as it lists them.
+LD_PRELOAD=$TIDE_LIB TIDE_CONF=stats:stderr /bin/true 2>all.json
+python3 - >all.conf <<'PY'
+import json
+options = json.load(open("all.json"))["options"]
+assert len(options) > 20
+print(",".join(f"{k}:{str(v).lower() if isinstance(v, bool) else v}"
+               for k, v in options.items() if k != "stats"))
+PY
+expect 0 "$tide" run -c "$(cat all.conf),, stats : $here/a#b.json # purge:never" true
 HOME=$here/nohome expect 0 "$tide" run --predict env
 [ ! -e nohome ] || fail "made a home"
+[ ! -s err ] || fail "a complaint about what nobody asked for: $(cat err)"
 expect 0 "$tide" run -c abort:false -c purge:off env
 said ",abort:false,purge:off"
 
