@@ -171,6 +171,15 @@ awk '{ n += $NF } END { exit !(n >= 90 * 1048576 && n <= 110 * 1048576) }' out |
 expect 0 "$tide" report -f collapsed --sort=live all.tide
 [ ! -s err ] && ! grep -q '[1-9][0-9]*$' out || fail "live although nothing is: $(cat out err)"
 
+# With %p each process of a script has its file; `tide run` within it makes only the program's.
+printf '#!/bin/bash\n./all\n./all\ntrue\n' >twice
+printf '#!/bin/bash\nls\n"%s" run -o within.%%p ./all\ntrue\n' "$tide" >once
+chmod +x twice once
+expect 0 "$tide" run -o each.%p ./twice
+expect 0 ./once
+found=$(find . -name 'each.*' | wc -l)/$(find . -name 'within.*' | wc -l)
+[ "$found" = 3/1 ] || fail "not three files and one: $found"
+
 # A shell without a sample does not write over the profile of what it ran.
 expect 0 "$tide" run -o shell.tide -r 8M sh -c './all; true'
 expect 0 "$tide" report -f collapsed --no-symbols shell.tide
