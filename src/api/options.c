@@ -265,7 +265,9 @@ complain(struct parser *parser, const char *key, size_t key_len, const struct op
     if (option == NULL) {
         fmt_str(&out, " (ignored)");
     } else {
-        fmt_str(&out, " (kept ");
+        bool is_empty = option->type == TYPE_STRING && *(char *)option_field(option) == '\0';
+
+        fmt_str(&out, is_empty ? " (left empty" : " (kept ");
         option_write_value(option, &out);
         fmt_char(&out, ')');
     }

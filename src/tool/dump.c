@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* `tide dump`: the profile of a running process as a file, or a file checked and written anew. */
-#include <getopt.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "tool/profile.h"
-#include "tool/target.h"
+#include "tool/request.h"
 
-static const struct option long_options[] = {
-    {"output", required_argument, NULL, 'o'},
-    {"timeout", required_argument, NULL, 't'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+static const struct option long_options[] = {REQUEST_OPTIONS, {NULL, 0, NULL, 0}};
 
 static int
-read_process(struct profile *p, int pid, unsigned timeout_s)
+read_process(struct profile *p, const struct request *r)
 {
     size_t length;
-    unsigned char *bytes = target_read(pid, PAGE_PROFILE, timeout_s, &length);
+    unsigned char *bytes = target_read(r->pid, PAGE_PROFILE, r->timeout_s, &length);
     char from[32];
     int status;
 
-    snprintf(from, sizeof from, "process %d", pid);
+    snprintf(from, sizeof from, "process %d", r->pid);
     status = profile_take(p, from, bytes, length);
     free(bytes);
     return status;
@@ -31,39 +23,26 @@ read_process(struct profile *p, int pid, unsigned timeout_s)
 static int
 run_dump(int argc, char **argv)
 {
-    unsigned timeout_s = TARGET_TIMEOUT_S;
-    const char *out = NULL;
+    struct request r = {.timeout_s = TARGET_TIMEOUT_S};
     struct profile p;
     char name[32];
-    int option, status, pid;
+    int option, status;
 
-    while ((option = getopt_long(argc, argv, "o:h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'o':
-            out = optarg;
-            break;
-        case 't':
-            timeout_s = (unsigned)tool_number("--timeout", optarg, 1, TARGET_TIMEOUT_MAX_S);
-            break;
-        case 'h':
+    while ((option = tool_option(argc, argv, REQUEST_LETTERS, long_options)) != -1) {
+        if (!request_take(&r, option)) {
             return tool_help();
-        default:
-            tool_misused("what to do is not clear");
         }
     }
-    if (optind + 1 != argc) {
-        tool_misused("one PID or FILE is needed");
-    }
-    pid = tool_process(argv[optind]);
-    if (pid == 0 && out == NULL) {
+    request_take_word(&r, argc, argv, "PID or FILE");
+    if (r.pid == 0 && r.out == NULL) {
         tool_misused("-o FILE is needed: where to write");
     }
-    if (out == NULL) {
-        snprintf(name, sizeof name, "tide.%d.tide", pid);
-        out = name;
+    if (r.out == NULL) {
+        snprintf(name, sizeof name, "tide.%d.tide", r.pid);
+        r.out = name;
     }
-    status = pid != 0 ? read_process(&p, pid, timeout_s) : profile_read(&p, argv[optind]);
-    profile_write(&p, out);
+    status = r.pid != 0 ? read_process(&p, &r) : profile_read(&p, r.word);
+    profile_write(&p, r.out);
     profile_free(&p);
     return status;
 }

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* `tide forecast`: what a process's keeper forecasts, how wrong it was, what is done, and why. */
-#include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 #include "tool/json.h"
 #include "tool/outlook.h"
 #include "tool/report.h"
-#include "tool/target.h"
+#include "tool/request.h"
 
 enum { CHART_WIDTH = 100, CHART_HEIGHT = 16 };
 
 static const struct option long_options[] = {
-    {"json", no_argument, NULL, 'j'},       {"output", required_argument, NULL, 'o'},
-    {"plot", required_argument, NULL, 'p'}, {"timeout", required_argument, NULL, 't'},
-    {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
+    REQUEST_JSON,
+    REQUEST_OPTIONS,
+    {"plot", required_argument, NULL, 'p'},
+    {NULL, 0, NULL, 0},
 };
 
 /* What the library that this tool came with says of the figures of an arena. */
@@ -133,66 +134,105 @@ percent(const struct outlook *o, const char *name)
     return (double)outlook_figure(o, name) / 1e4;
 }
 
+/* How wrong forecasts were, beside what looking at the recent peak would have said. */
+static void
+put_error(const struct outlook *o, FILE *out)
+{
+    char a[REPORT_CELL], b[REPORT_CELL], c[REPORT_CELL];
+
+    if (outlook_figure(o, "scored") == 0) {
+        fprintf(out, "  so far        no forecast is %s old yet, so none can be judged\n",
+                time_of(o, "horizon_ns", a));
+        return;
+    }
+    fprintf(out,
+            "  so far        of %" PRId64 " forecasts, %.0f %% came true within the range, and "
+            "%.0f %% not above it\n",
+            outlook_figure(o, "scored"), percent(o, "within_ppm"), percent(o, "covered_ppm"));
+    fprintf(out,
+            "                to expect the peak of the last %s again would have been enough in "
+            "%.0f %%\n",
+            time_of(o, "rule_window_ns", a), percent(o, "rule_covered_ppm"));
+    fprintf(out,
+            "                mean error %s, of the recent peak %s (too low counts 9 times what too "
+            "high does)\n",
+            bytes(o, "error_bytes", b), bytes(o, "rule_error_bytes", c));
+}
+
 static void
 put_forecast(const struct outlook *o, FILE *out)
 {
     char a[REPORT_CELL], b[REPORT_CELL], c[REPORT_CELL];
 
     if (!outlook_is_ready(o)) {
-        fprintf(out, "  forecast       none yet, after %" PRId64 " samples of %s\n",
-                outlook_figure(o, "samples"), time_of(o, "interval_ns", a));
+        fprintf(out,
+                "  forecast      none yet, after %" PRId64 " looks, one every %s: it watches for "
+                "twice the time\n"
+                "                that it forecasts (%s) before the first\n",
+                outlook_figure(o, "samples"), time_of(o, "interval_ns", a),
+                time_of(o, "horizon_ns", b));
         return;
     }
-    fprintf(out, "  forecast       %s at most within %s; band %s", bytes(o, "forecast_bytes", a),
-            time_of(o, "horizon_ns", b), bytes(o, "lower_bytes", c));
-    fprintf(out, " to %s\n", bytes(o, "upper_bytes", a));
-    if (outlook_figure(o, "scored") == 0) {
-        fputs("  error so far   none of them is over yet\n", out);
-        return;
-    }
-    fprintf(out,
-            "  error so far   %s a forecast (pinball loss at 0.9), the recent-peak rule's %s\n",
-            bytes(o, "error_bytes", a), bytes(o, "rule_error_bytes", b));
-    fprintf(out,
-            "                 of %" PRId64 " outcomes %.0f %% were within the band, %.0f %% not "
-            "above it; %.0f %% not above the rule's level\n",
-            outlook_figure(o, "scored"), percent(o, "within_ppm"), percent(o, "covered_ppm"),
-            percent(o, "rule_covered_ppm"));
+    fprintf(out, "  forecast      up to %s within the next %s; 9 times of 10 ",
+            bytes(o, "forecast_bytes", a), time_of(o, "horizon_ns", b));
+    fprintf(out, "between %s and %s\n", bytes(o, "lower_bytes", a), bytes(o, "upper_bytes", c));
+    put_error(o, out);
 }
 
 static void
 put_weights(const struct outlook *o, FILE *out)
 {
-    const char *name;
+    const char *name, *before = "";
     json_t *weight;
 
-    fputs("  by weight     ", out);
+    fputs("  made of       ", out);
     json_object_foreach(json_object_get(o->arena, "weights_ppm"), name, weight)
     {
-        fputc(' ', out);
+        fputs(before, out);
         report_put_safe(out, name);
         fprintf(out, " %.0f %%", (double)json_integer_value(weight) / 1e4);
+        before = ", ";
     }
-    fputc('\n', out);
+    fputs("\n                (methods, by how well each did so far)\n", out);
 }
 
 static void
 put_keeping(const struct outlook *o, FILE *out)
 {
+    char a[REPORT_CELL], b[REPORT_CELL];
+
+    fprintf(out, "\nFree memory that it keeps: %s of %s\n", bytes(o, "keep_bytes", a),
+            bytes(o, "free_bytes", b));
+    fputs("  why           ", out);
+    report_put_safe(out, outlook_reason(o, "keep_reason"));
+    fprintf(out,
+            "\n  rule          the recent-peak rule keeps what it takes to reach the peak of the "
+            "last %s again, %s,\n",
+            time_of(o, "rule_window_ns", a), bytes(o, "rule_level_bytes", b));
+    fprintf(out, "                and always the first %s; the rest goes back to the system\n",
+            bytes(o, "spare_bytes", a));
+    fprintf(out,
+            "  so far        %s given back; advised %" PRId64 " times, tried %" PRId64
+            ", done %" PRId64 ", regretted %" PRId64 " (wanted back soon after)\n",
+            report_cell(a, outlook_statistic(o, "purge_bytes"), REPORT_BYTES, false),
+            outlook_statistic(o, "advice_advised"), outlook_statistic(o, "advice_tried"),
+            outlook_statistic(o, "advice_applied"), outlook_statistic(o, "advice_regretted"));
+}
+
+/* What so much is wanted for, and what bounds it. */
+static void
+put_growth(const struct outlook *o, FILE *out)
+{
     char a[REPORT_CELL], b[REPORT_CELL], c[REPORT_CELL];
 
-    fprintf(out, "\n  kept           %s of %s free memory: ", bytes(o, "keep_bytes", a),
-            bytes(o, "free_bytes", b));
-    report_put_safe(out, outlook_reason(o, "keep_reason"));
-    fprintf(out, "\n                 the recent-peak rule: at most %s in spans within %s; ",
-            bytes(o, "rule_level_bytes", a), time_of(o, "rule_window_ns", b));
-    fprintf(out, "%s whatever the level\n", bytes(o, "spare_bytes", c));
+    fprintf(out, "  wanted        for growth by up to %s in %s, as seen %s ago;\n",
+            bytes(o, "rise_growth_bytes", a), time_of(o, "rise_lead_ns", b),
+            time_of(o, "rise_look_age_ns", c));
     fprintf(out,
-            "                 returns advised %" PRId64 ", tried %" PRId64 ", applied %" PRId64
-            ", regretted %" PRId64 "; %s given back\n",
-            outlook_statistic(o, "advice_advised"), outlook_statistic(o, "advice_tried"),
-            outlook_statistic(o, "advice_applied"), outlook_statistic(o, "advice_regretted"),
-            report_cell(a, outlook_statistic(o, "purge_bytes"), REPORT_BYTES, false));
+            "                %s of it since earlier runs grew now, %s as the program announced\n",
+            bytes(o, "rise_learned_bytes", a), bytes(o, "rise_promised_bytes", b));
+    fprintf(out, "  limits        at most %s ready at a time; an end when %s more go back unused\n",
+            bytes(o, "rise_bound_bytes", a), bytes(o, "rise_credit_bytes", b));
 }
 
 static void
@@ -202,45 +242,43 @@ put_rise(const struct outlook *o, FILE *out)
     int64_t ready =
         outlook_figure(o, "rise_ready_slice_bytes") + outlook_figure(o, "rise_ready_block_bytes");
 
-    fprintf(out, "  made ready     %s are ready of %s advised: ",
+    fprintf(out, "\nMemory made ready before the program asks for it: %s of %s wanted\n",
             report_cell(a, ready, REPORT_BYTES, false), bytes(o, "rise_advised_bytes", b));
+    fputs("  why           ", out);
     report_put_safe(out, outlook_reason(o, "rise_reason"));
-    fprintf(out, "\n                 it grew by %s within %s at most; ",
-            bytes(o, "rise_growth_bytes", a), time_of(o, "rise_lead_ns", b));
-    fprintf(out, "%s may be ready, ", bytes(o, "rise_bound_bytes", c));
-    fprintf(out, "%s as earlier runs grew, ", bytes(o, "rise_learned_bytes", a));
-    fprintf(out, "%s as it said itself;\n", bytes(o, "rise_promised_bytes", a));
-    fprintf(out, "                 credit %s, last look %s ago\n", bytes(o, "rise_credit_bytes", a),
-            time_of(o, "rise_look_age_ns", b));
-    fprintf(out, "                 looks advised %" PRId64 ", tried %" PRId64 ", applied %" PRId64,
+    fputc('\n', out);
+    put_growth(o, out);
+    fprintf(out, "  so far        %s made ready: %s used since, %s went back unused;\n",
+            report_cell(a, outlook_statistic(o, "populated_bytes"), REPORT_BYTES, false),
+            report_cell(b, outlook_statistic(o, "populated_used_bytes"), REPORT_BYTES, false),
+            report_cell(c, outlook_statistic(o, "populated_regretted_bytes"), REPORT_BYTES, false));
+    fprintf(out,
+            "                %" PRId64 " looks found too little ready, %" PRId64
+            " of them room on the machine; %" PRId64 " made some ready\n",
             outlook_statistic(o, "rise_advised"), outlook_statistic(o, "rise_tried"),
             outlook_statistic(o, "rise_applied"));
-    fprintf(out, "; %s made ready, ",
-            report_cell(a, outlook_statistic(o, "populated_bytes"), REPORT_BYTES, false));
-    fprintf(out, "%s used, %s unused\n",
-            report_cell(a, outlook_statistic(o, "populated_used_bytes"), REPORT_BYTES, false),
-            report_cell(b, outlook_statistic(o, "populated_regretted_bytes"), REPORT_BYTES, false));
 }
 
 static void
 put_models(const struct outlook *o, FILE *out)
 {
     static const char *const rows[][3] = {
-        {"kept beyond use", "model_rule_kept_bytes", "model_forecast_kept_bytes"},
+        {"free memory kept, mean", "model_rule_kept_bytes", "model_forecast_kept_bytes"},
         {"given back", "model_rule_returned_bytes", "model_forecast_returned_bytes"},
         {"taken by page faults", "model_rule_taken_bytes", "model_forecast_taken_bytes"},
-        {"regretted of that", "model_rule_regretted_bytes", "model_forecast_regretted_bytes"},
+        {"of that, just given back", "model_rule_regretted_bytes",
+         "model_forecast_regretted_bytes"},
     };
     char a[REPORT_CELL], b[REPORT_CELL];
 
     if (outlook_figure(o, "model_ns") == 0) {
         return;
     }
-    fprintf(out, "\n  What keeping by each would have come to, as models of both, over %s:\n",
+    fprintf(out, "\nIf the forecast decided what is kept: models of both, over the last %s\n",
             time_of(o, "model_ns", a));
-    fprintf(out, "  %-22s %16s %16s\n", "", "recent-peak rule", "forecast");
+    fprintf(out, "  %-26s %16s %16s\n", "", "recent-peak rule", "forecast");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        fprintf(out, "  %-22s %16s %16s\n", rows[i][0], bytes(o, rows[i][1], a),
+        fprintf(out, "  %-26s %16s %16s\n", rows[i][0], bytes(o, rows[i][1], a),
                 bytes(o, rows[i][2], b));
     }
 }
@@ -257,10 +295,13 @@ put_text(const struct outlook *o, const struct profile *p, FILE *out)
     char a[REPORT_CELL];
 
     report_put_head(p, out);
-    fputs("\narena ", out);
+    fputs("\nMemory in use (arena ", out);
     report_put_safe(out, outlook_word(o, "arena"));
-    fputs(", forecast in the shadow: nothing acts on it, the two rules below do\n", out);
-    fprintf(out, "  level          %s in spans\n", bytes(o, "level_bytes", a));
+    fputs("), and a forecast of it: nothing acts on it, but the two rules below do\n", out);
+    fprintf(
+        out,
+        "  now           %s in blocks of the program and the room between them, resident or not\n",
+        bytes(o, "level_bytes", a));
     put_forecast(o, out);
     put_weights(o, out);
     put_keeping(o, out);
@@ -273,12 +314,6 @@ put_text(const struct outlook *o, const struct profile *p, FILE *out)
 }
 
 /* ---------------------------------------------------------------------------------------------- */
-
-struct request {
-    const char *out, *plot;
-    unsigned timeout_s;
-    bool as_json;
-};
 
 static bool
 ends_with(const char *text, const char *end)
@@ -325,12 +360,14 @@ say_none(const struct outlook *o, const char *what)
 }
 
 static int
-show(const struct profile *p, const char *what, const struct request *request)
+show(const struct profile *p, const struct request *r, const char *plot)
 {
     struct outlook o;
     FILE *out;
+    char what[PATH_MAX];
     int status = TOOL_OK;
 
+    snprintf(what, sizeof what, "%s%s", r->pid != 0 ? "process " : "", r->word);
     if (!outlook_take(&o, p)) {
         outlook_free(&o);
         tool_warn("%s: there are no statistics in it", what);
@@ -339,75 +376,45 @@ show(const struct profile *p, const char *what, const struct request *request)
     if (strcmp(outlook_word(&o, "state"), "off") == 0 || o.arena == NULL) {
         status = say_none(&o, what);
     }
-    if (o.arena != NULL && (status == TOOL_OK || request->as_json)) {
-        out = tool_output(request->out);
-        if (request->as_json) {
+    if (o.arena != NULL && (status == TOOL_OK || r->as_json)) {
+        out = tool_output(r->out);
+        if (r->as_json) {
             put_json(&o, p, out);
         } else {
             put_text(&o, p, out);
         }
-        tool_output_done(out, request->out);
+        tool_output_done(out, r->out);
     }
-    if (status == TOOL_OK && request->plot != NULL) {
-        put_plot(&o, p, request->plot);
+    if (status == TOOL_OK && plot != NULL) {
+        put_plot(&o, p, plot);
     }
     outlook_free(&o);
     return status;
 }
 
 static int
-run_request(const char *word, const struct request *request)
-{
-    int pid = tool_process(word), status = TOOL_OK;
-    struct target target;
-    struct profile p;
-    char what[32];
-
-    if (pid != 0) {
-        snprintf(what, sizeof what, "process %d", pid);
-        target_profile(&target, pid, PAGE_STATISTICS, request->timeout_s, &p);
-        target_close(&target);
-    } else {
-        status = profile_read(&p, word);
-    }
-    status |= show(&p, pid != 0 ? what : word, request);
-    profile_free(&p);
-    return (status & TOOL_INPUT) == TOOL_INPUT ? TOOL_INPUT : status;
-}
-
-static int
 run_forecast(int argc, char **argv)
 {
-    struct request request = {.timeout_s = TARGET_TIMEOUT_S};
-    int option;
+    struct request r = {.timeout_s = TARGET_TIMEOUT_S};
+    const char *plot = NULL;
+    struct profile p;
+    int option, status;
 
-    while ((option = getopt_long(argc, argv, "o:p:h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'j':
-            request.as_json = true;
-            break;
-        case 'o':
-            request.out = optarg;
-            break;
-        case 'p':
-            request.plot = optarg;
-            if (!ends_with(optarg, ".svg") && !ends_with(optarg, ".html")) {
-                tool_misused("--plot takes a file FILE.svg or FILE.html, not '%s'", optarg);
+    while ((option = tool_option(argc, argv, "p:" REQUEST_LETTERS, long_options)) != -1) {
+        if (option == 'p') {
+            plot = optarg;
+            if (!ends_with(plot, ".svg") && !ends_with(plot, ".html")) {
+                tool_misused("--plot takes a file FILE.svg or FILE.html, not '%s'", plot);
             }
-            break;
-        case 't':
-            request.timeout_s = (unsigned)tool_number("--timeout", optarg, 1, TARGET_TIMEOUT_MAX_S);
-            break;
-        case 'h':
+        } else if (!request_take(&r, option)) {
             return tool_help();
-        default:
-            tool_misused("what to show is not clear");
         }
     }
-    if (optind + 1 != argc) {
-        tool_misused("one PID or FILE is needed");
-    }
-    return run_request(argv[optind], &request);
+    request_take_word(&r, argc, argv, "PID or FILE");
+    status = request_read(&r, PAGE_STATISTICS, &p);
+    status |= show(&p, &r, plot);
+    profile_free(&p);
+    return (status & TOOL_INPUT) == TOOL_INPUT ? TOOL_INPUT : status;
 }
 
 const struct tool_command tool_forecast = {
@@ -415,10 +422,10 @@ const struct tool_command tool_forecast = {
     "what a process's memory is forecast to be, and what follows from that",
     "Usage: tide forecast [OPTION]... PID|FILE\n"
     "\n"
-    "Shows the level of each arena, the forecast of its high-water mark with a band, how wrong\n"
-    "forecasts were so far, beside the recent-peak rule, and what was advised and why: how much\n"
-    "free memory is kept, how much is made ready for growth. Of a running process with\n"
-    "TIDE_CONF=predict:on, or as a .tide file has it. Nothing acts on the forecast itself.\n"
+    "Shows how much memory is in use, how far that is forecast to rise, and how wrong such\n"
+    "forecasts were; how much free memory is kept, how much is made ready for growth, and why.\n"
+    "Of a running process with TIDE_CONF=predict:on (`tide run --predict`), or as a .tide file\n"
+    "has it. Nothing acts on the forecast itself.\n"
     "\n"
     "      --json            as JSON, with the history of some minutes\n"
     "  -o, --output=FILE     write to the file\n"

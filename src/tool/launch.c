@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tool/program.h"
+
 #define LIBRARY "libtidemalloc.so.0"
 #define TRACER "libtidetrace.so"
 
@@ -108,11 +110,28 @@ launch_preload(const char *library)
     free(both);
 }
 
+static void
+warn_of(const char *name, const char *without)
+{
+    char *path;
+    enum program_kind kind = program_kind(name, &path);
+
+    if (kind == PROGRAM_STATIC) {
+        tool_warn("%s is a static program, into which nothing can be preloaded: %s", path, without);
+    } else if (kind == PROGRAM_PRIVILEGED) {
+        tool_warn("%s is run with more rights than yours (setuid, setgid or capabilities), for "
+                  "which nothing is preloaded: %s",
+                  path, without);
+    }
+    free(path);
+}
+
 int
-launch(char **command)
+launch(char **command, const char *without)
 {
     int error;
 
+    warn_of(command[0], without);
     execvp(command[0], command);
     error = errno;
     tool_warn("%s: cannot be run: %s", command[0], strerror(error));

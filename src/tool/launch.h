@@ -20,7 +20,8 @@ char *launch_find_tracer(const char *option);
 /* Before all that is preloaded already; the last call's comes first. */
 void launch_preload(const char *library);
 
-/* Becomes the program; comes back with an exit code when it cannot. */
-int launch(char **command);
+/* Becomes the program; comes back with an exit code when it cannot. Where nothing is preloaded into
+ * the program, says so first; `without` is what that means. */
+int launch(char **command, const char *without);
 
 #endif

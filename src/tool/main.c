@@ -21,7 +21,8 @@ help(FILE *out)
         fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->one_line);
     }
     fputs("\n"
-          "`tide COMMAND --help` has the options of a command; see also tide(1).\n"
+          "`tide COMMAND --help`, or `tide help COMMAND`, has a command's options; see also "
+          "tide(1).\n"
           "Exit codes: 0 done; 1 the answer is no (no samples); 2 wrong usage; 3 a file that is\n"
           "missing, damaged, or cannot be written, a process that cannot be looked at.\n",
           out);
@@ -31,8 +32,14 @@ help(FILE *out)
 int
 main(int argc, char **argv)
 {
+    static char help_option[] = "--help";
     const char *word = argc > 1 ? argv[1] : "";
 
+    if (strcmp(word, "help") == 0 && argc > 2) { /* `tide help run` is `tide run --help` */
+        argv[1] = argv[2];
+        argv[2] = help_option;
+        word = argv[1];
+    }
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
         return help(stdout);
     }

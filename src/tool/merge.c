@@ -21,16 +21,11 @@ parse(int argc, char **argv, const char **out)
     int option;
 
     *out = NULL;
-    while ((option = getopt_long(argc, argv, "o:h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'o':
-            *out = optarg;
-            break;
-        case 'h':
+    while ((option = tool_option(argc, argv, "o:h", long_options)) != -1) {
+        if (option == 'h') {
             return false;
-        default:
-            tool_misused("what to do is not clear");
         }
+        *out = optarg;
     }
     if (*out == NULL) {
         tool_misused("-o FILE is needed: where to write");

@@ -255,10 +255,8 @@ take_option(struct report_options *o, int option, bool is_diff)
         }
         report_match = optarg;
         break;
-    case 'h':
+    default: /* --help */
         return false;
-    default:
-        tool_misused("what to do is not clear");
     }
     return true;
 }
@@ -270,7 +268,7 @@ report_parse_options(struct report_options *o, int argc, char **argv, bool is_di
 
     *o = (struct report_options){
         .format = &report_formats[0], .figure = report_figure_index("live"), .frames = 8};
-    while ((option = getopt_long(argc, argv, "s:n:f:o:h", long_options, NULL)) != -1) {
+    while ((option = tool_option(argc, argv, "s:n:f:o:h", long_options)) != -1) {
         if (!take_option(o, option, is_diff)) {
             return false;
         }

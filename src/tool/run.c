@@ -10,7 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tool/conf.h"
 #include "tool/launch.h"
+
+#define DEFAULT_OUT "tide.%p.tide"
 
 enum { OPTION_LIBRARY = 256, OPTION_NO_PROFILE, OPTION_PREDICT, OPTION_LEARN, OPTION_NO_LEARN };
 
@@ -106,9 +109,11 @@ conf_path(const char *option, const char *path)
         return path;
     }
     whole = launch_absolute(option, path);
-    if (strchr(whole, ',') != NULL || strchr(whole, '\n') != NULL) {
-        tool_misused("%s: '%s' has a comma or a line end, which TIDE_CONF cannot hold", option,
-                     whole);
+    if (strchr(whole, ',') != NULL || strchr(whole, '\n') != NULL ||
+        strlen(whole) > CONF_PATH_MAX) {
+        tool_misused("%s: '%s' has a comma, a line end or more than %u bytes, which TIDE_CONF "
+                     "cannot hold",
+                     option, whole, CONF_PATH_MAX);
     }
     return whole;
 }
@@ -126,30 +131,55 @@ predicts(const char *conf)
     return conf != NULL && strstr(conf, "predict:on") != NULL;
 }
 
-static void
-add_prediction(struct conf *c, const struct options *o)
+static bool
+wants_prediction(const struct options *o)
+{
+    return o->predict || predicts(getenv("TIDE_CONF")) || predicts(o->conf);
+}
+
+/* Where what is learned is kept, from malloc; NULL: nowhere. */
+static char *
+learning_directory(const struct options *o)
 {
     char *directory = NULL;
 
     if (o->learn != NULL) {
         directory = strdup(conf_path("--learn", o->learn));
-    } else if (!o->no_learn && (o->predict || predicts(getenv("TIDE_CONF")) || predicts(o->conf))) {
+    } else if (!o->no_learn && wants_prediction(o)) {
         directory = state_directory();
-        if (directory != NULL && !can_be_told(directory)) {
-            free(directory);
-            directory = NULL;
-        }
     }
+    if (directory != NULL && o->learn == NULL && !can_be_told(directory)) {
+        free(directory);
+        directory = NULL;
+    }
+    return directory;
+}
+
+/* A program is run without what it would learn, rather than not at all; who asked is told. */
+static bool
+can_be_kept_in(char *directory, bool was_asked)
+{
+    int error = make_directories(directory, home_of(directory));
+
+    if (error == 0 && access(directory, W_OK | X_OK) != 0) {
+        error = errno;
+    }
+    if (error != 0 && was_asked) {
+        tool_warn("--learn: %s: nothing can be kept there, so nothing is learned: %s", directory,
+                  strerror(error));
+    }
+    return error == 0;
+}
+
+static void
+add_prediction(struct conf *c, const struct options *o)
+{
+    char *directory = learning_directory(o);
+
     if (o->predict) {
         conf_add(c, "predict", "on");
     }
-    if (directory != NULL) {
-        int error = make_directories(directory, home_of(directory));
-
-        if (o->learn != NULL && (error != 0 || access(directory, W_OK | X_OK) != 0)) {
-            tool_die(TOOL_INPUT, "--learn: %s: nothing can be kept there: %s", directory,
-                     strerror(error != 0 ? error : errno));
-        }
+    if (directory != NULL && can_be_kept_in(directory, o->learn != NULL)) {
         conf_add(c, "learn", directory);
     }
     free(directory);
@@ -160,6 +190,7 @@ static void
 set_conf(const struct options *o)
 {
     const char *before = getenv("TIDE_CONF");
+    const char *out = o->out != NULL ? o->out : DEFAULT_OUT;
     struct conf c = {0};
 
     c.stream = open_memstream(&c.text, &c.length);
@@ -171,7 +202,7 @@ set_conf(const struct options *o)
     }
     if (!o->no_profile) {
         conf_add(&c, "profile", "true");
-        conf_add(&c, "profile_out", launch_writable("the profile", conf_path("--output", o->out)));
+        conf_add(&c, "profile_out", launch_writable("the profile", conf_path("--output", out)));
         if (o->rate != NULL) {
             conf_add(&c, "profile_rate", o->rate);
         }
@@ -210,20 +241,22 @@ parse(struct options *o, int argc, char **argv)
 {
     int option;
 
-    *o = (struct options){.out = "tide.%p.tide"};
+    *o = (struct options){0};
     /* '+': the program's options are its own. */
-    while ((option = getopt_long(argc, argv, "+o:r:s:c:h", long_options, NULL)) != -1) {
+    while ((option = tool_option(argc, argv, "+o:r:s:c:h", long_options)) != -1) {
         switch (option) {
         case 'o':
             o->out = optarg;
             break;
         case 'r':
+            conf_check_value("--rate", "profile_rate", optarg);
             o->rate = optarg;
             break;
         case 's':
             o->stats = optarg;
             break;
         case 'c':
+            conf_check("--conf", optarg);
             add_conf(o, optarg);
             break;
         case OPTION_LIBRARY:
@@ -242,13 +275,28 @@ parse(struct options *o, int argc, char **argv)
         case OPTION_NO_LEARN:
             o->no_learn = true;
             break;
-        case 'h':
+        default: /* --help */
             return false;
-        default:
-            tool_misused("what to do is not clear");
         }
     }
     return true;
+}
+
+/* Says which options do nothing beside others: the program is run all the same. */
+static void
+warn_of_idle(const struct options *o)
+{
+    if (o->no_profile && o->out != NULL) {
+        tool_warn("--output has no effect with --no-profile: no profile is written");
+    }
+    if (o->no_profile && o->rate != NULL) {
+        tool_warn("--rate has no effect with --no-profile: nothing is sampled");
+    }
+    if (o->no_learn && o->learn != NULL) {
+        tool_warn("--no-learn has no effect with --learn=%s", o->learn);
+    } else if (o->no_learn && !wants_prediction(o)) {
+        tool_warn("--no-learn has no effect without --predict: nothing is learned anyway");
+    }
 }
 
 static int
@@ -262,9 +310,13 @@ run(int argc, char **argv)
     if (optind == argc) {
         tool_misused("a PROGRAM is needed");
     }
+    warn_of_idle(&o);
     set_conf(&o);
     launch_preload(o.library != NULL ? o.library : launch_find_library("--library"));
-    return launch(argv + optind);
+    return launch(argv + optind,
+                  o.no_profile ? "it runs on the malloc it has"
+                               : "it runs on the malloc it has, and writes a profile only if that "
+                                 "is tidemalloc");
 }
 
 const struct tool_command tool_run = {
@@ -275,7 +327,10 @@ const struct tool_command tool_run = {
     "Runs the program with the library preloaded; the profile is written when it exits. The exit\n"
     "status is the program's; 127 when there is no such program, 126 when it cannot be run.\n"
     "\n"
-    "  -o, --output=FILE     the profile; %p is the process id (tide.%p.tide)\n"
+    "  -o, --output=FILE     the profile; %p is the process id (tide.%p.tide). A script and the\n"
+    "                        commands in it write a file each; without %p, the last of them to\n"
+    "                        exit writes over the others'. To profile one command of a script,\n"
+    "                        put `tide run` before it there\n"
     "  -r, --rate=BYTES      a sample every so many bytes, such as 64K (the library's default)\n"
     "      --no-profile      only run it\n"
     "      --predict         make memory ready before the program asks for it\n"

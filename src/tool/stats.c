@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* `tide stats`: the allocator's own figures, of a running process or as a .tide file has them. */
-#include <getopt.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tool/json.h"
 #include "tool/report.h"
-#include "tool/target.h"
+#include "tool/request.h"
 
 enum { LINE = 90 };
 
 static const struct option long_options[] = {
-    {"json", no_argument, NULL, 'j'},
-    {"output", required_argument, NULL, 'o'},
-    {"timeout", required_argument, NULL, 't'},
-    {"help", no_argument, NULL, 'h'},
+    REQUEST_JSON,
+    REQUEST_OPTIONS,
     {NULL, 0, NULL, 0},
 };
 
@@ -195,18 +192,18 @@ put_text(const struct profile *p, FILE *out)
 /* ---------------------------------------------------------------------------------------------- */
 
 static int
-show(const struct profile *p, const char *path, bool as_json)
+show(const struct profile *p, const struct request *r)
 {
-    FILE *out = tool_output(path);
+    FILE *out = tool_output(r->out);
 
-    if (as_json) {
+    if (r->as_json) {
         put_json(p, out);
     } else {
         put_text(p, out);
     }
-    tool_output_done(out, path);
+    tool_output_done(out, r->out);
     if (p->stats_count == 0) {
-        tool_warn("there are no statistics in it");
+        tool_warn("%s: there are no statistics in it", r->word);
         return TOOL_NOT_SO;
     }
     return TOOL_OK;
@@ -215,41 +212,18 @@ show(const struct profile *p, const char *path, bool as_json)
 static int
 run_stats(int argc, char **argv)
 {
-    unsigned timeout_s = TARGET_TIMEOUT_S;
-    const char *path = NULL;
-    bool as_json = false;
-    struct target target;
+    struct request r = {.timeout_s = TARGET_TIMEOUT_S};
     struct profile p;
-    int option, status = TOOL_OK, pid;
+    int option, status;
 
-    while ((option = getopt_long(argc, argv, "o:h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'j':
-            as_json = true;
-            break;
-        case 'o':
-            path = optarg;
-            break;
-        case 't':
-            timeout_s = (unsigned)tool_number("--timeout", optarg, 1, TARGET_TIMEOUT_MAX_S);
-            break;
-        case 'h':
+    while ((option = tool_option(argc, argv, REQUEST_LETTERS, long_options)) != -1) {
+        if (!request_take(&r, option)) {
             return tool_help();
-        default:
-            tool_misused("what to show is not clear");
         }
     }
-    if (optind + 1 != argc) {
-        tool_misused("one PID or FILE is needed");
-    }
-    pid = tool_process(argv[optind]);
-    if (pid != 0) {
-        target_profile(&target, pid, PAGE_STATISTICS, timeout_s, &p);
-        target_close(&target);
-    } else {
-        status = profile_read(&p, argv[optind]);
-    }
-    status |= show(&p, path, as_json);
+    request_take_word(&r, argc, argv, "PID or FILE");
+    status = request_read(&r, PAGE_STATISTICS, &p);
+    status |= show(&p, &r);
     profile_free(&p);
     return status == (TOOL_INPUT | TOOL_NOT_SO) ? TOOL_INPUT : status;
 }

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -23,13 +24,20 @@ struct tool_pool_chunk {
 
 const struct tool_command *tool_now;
 
+/* The command as people type it. */
+static void
+put_command(void)
+{
+    fprintf(stderr, "tide%s%s", tool_now != NULL ? " " : "",
+            tool_now != NULL ? tool_now->name : "");
+}
+
 static void TIDE_PRINTF(1, 0) complain(const char *format, va_list arguments)
 {
     fflush(stdout);
-    fprintf(stderr, "tide%s%s: ", tool_now != NULL ? " " : "",
-            tool_now != NULL ? tool_now->name : "");
+    put_command();
+    fputs(": ", stderr);
     vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
 }
 
 void
@@ -40,6 +48,7 @@ tool_warn(const char *format, ...)
     va_start(arguments, format);
     complain(format, arguments);
     va_end(arguments);
+    fputc('\n', stderr);
 }
 
 void
@@ -50,6 +59,7 @@ tool_die(enum tool_exit status, const char *format, ...)
     va_start(arguments, format);
     complain(format, arguments);
     va_end(arguments);
+    fputc('\n', stderr);
     exit((int)status);
 }
 
@@ -61,8 +71,9 @@ tool_misused(const char *format, ...)
     va_start(arguments, format);
     complain(format, arguments);
     va_end(arguments);
-    fprintf(stderr, "Try 'tide%s%s --help'.\n", tool_now != NULL ? " " : "",
-            tool_now != NULL ? tool_now->name : "");
+    fputs("; see '", stderr);
+    put_command();
+    fputs(" --help'\n", stderr);
     exit(TOOL_USAGE);
 }
 
@@ -71,6 +82,45 @@ tool_help(void)
 {
     fputs(tool_now->help, stdout);
     return TOOL_OK;
+}
+
+/* How many options the word --NAME, or the beginning of one, may mean. */
+static size_t
+count_meant(const char *word, const struct option *options)
+{
+    size_t count = 0;
+
+    for (; options->name != NULL; options++) {
+        count += strncmp(options->name, word + 2, strcspn(word + 2, "=")) == 0;
+    }
+    return count;
+}
+
+int
+tool_option(int argc, char **argv, const char *letters, const struct option *options)
+{
+    int before = optind, option;
+    const char *word;
+
+    opterr = 0; /* getopt's own line would name neither the command nor its help */
+    option = getopt_long(argc, argv, letters, options, NULL);
+    if (option != '?') {
+        return option;
+    }
+    word = argv[optind == before ? optind : optind - 1]; /* letters of it may be left */
+    if (strncmp(word, "--", 2) != 0 && optopt != 0 && strchr(letters, optopt) == NULL) {
+        tool_misused("there is no option '-%c'", optopt);
+    }
+    if (strncmp(word, "--", 2) != 0) {
+        tool_misused("the option '-%c' needs a value", optopt);
+    }
+    if (optopt != 0) {
+        tool_misused("the option '%s' %s", word,
+                     strchr(word, '=') != NULL ? "takes no value" : "needs a value");
+    }
+    tool_misused(count_meant(word, options) > 1 ? "'%s' may mean several options"
+                                                : "there is no option '%s'",
+                 word);
 }
 
 uint64_t
@@ -87,6 +137,27 @@ tool_number(const char *option, const char *text, uint64_t min, uint64_t max)
                      (unsigned long long)min, (unsigned long long)max, text);
     }
     return value;
+}
+
+uint64_t
+tool_size(const char *option, const char *text, uint64_t min, uint64_t max)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    const char *unit;
+    unsigned long long value;
+    unsigned shift;
+
+    errno = 0;
+    value = strtoull(text, &end, 10);
+    unit = *end != '\0' ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (!isdigit((unsigned char)text[0]) || end[unit != NULL] != '\0' || errno != 0 ||
+        value > max >> shift || value << shift < min) {
+        tool_misused("%s takes a number of bytes from %llu to %llu, such as 64K, not '%s'", option,
+                     (unsigned long long)min, (unsigned long long)max, text);
+    }
+    return (uint64_t)value << shift;
 }
 
 int

@@ -32,13 +32,20 @@ extern const struct tool_command *tool_now;
 
 void tool_warn(const char *format, ...) TIDE_PRINTF(1, 2);
 _Noreturn void tool_die(enum tool_exit status, const char *format, ...) TIDE_PRINTF(2, 3);
-/* Wrong usage: the complaint, and where help is. */
+/* Wrong usage: the complaint, and where help is, in one line. */
 _Noreturn void tool_misused(const char *format, ...) TIDE_PRINTF(1, 2);
 /* Print the command's help on standard output; TOOL_OK. */
 int tool_help(void);
 
+/* The next option, as getopt_long() has it; -1: the end. What is no option, or lacks its value, is
+ * named and ends the program. */
+struct option;
+int tool_option(int argc, char **argv, const char *letters, const struct option *options);
+
 /* A whole number from the command line between min and max, or the end of the program. */
 uint64_t tool_number(const char *option, const char *text, uint64_t min, uint64_t max);
+/* The same of a number of bytes, which may have K, M, G or T behind it. */
+uint64_t tool_size(const char *option, const char *text, uint64_t min, uint64_t max);
 
 /* The process that the word names, or 0 when it is no number and so names a file. */
 int tool_process(const char *word);

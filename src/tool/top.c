@@ -185,7 +185,7 @@ parse(struct top_options *options, struct once *once, int argc, char **argv)
     const char *sort = NULL, *filter = "";
     int option;
 
-    while ((option = getopt_long(argc, argv, "d:s:n:h", long_options, NULL)) != -1) {
+    while ((option = tool_option(argc, argv, "d:s:n:h", long_options)) != -1) {
         switch (option) {
         case OPTION_JSON:
             once->as_json = true;
@@ -212,10 +212,8 @@ parse(struct top_options *options, struct once *once, int argc, char **argv)
         case OPTION_NO_SYMBOLS:
             options->symbols.none = true;
             break;
-        case 'h':
+        default: /* --help */
             return false;
-        default:
-            tool_misused("what to show is not clear");
         }
     }
     if (optind + 1 < argc) {

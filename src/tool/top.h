@@ -25,6 +25,7 @@ struct top_column {
 struct top_row {
     int64_t values[TOP_COLUMNS_MAX]; /* TOP_UNKNOWN: not known */
     char text[TOP_LINE];             /* the last column, which takes what room there is */
+    size_t own;                      /* where the part of it begins that is not to be left out */
     uint64_t id;                     /* the same row has the same id after a refresh */
     size_t index;                    /* in what the rows were made of */
 };
@@ -51,10 +52,11 @@ void top_table_arrange(struct top_table *t);
 /* The column whose name is or begins with that (the first one); column_count: the text's;
  * SIZE_MAX: none. */
 size_t top_table_column(const struct top_table *t, const char *name);
-/* The titles, and a row, as a line of TOP_LINE bytes and at most `width` columns; 0: any number. */
+/* The titles, and a row, as a line of TOP_LINE bytes and at most `width` columns. Of a text that is
+ * too long the end is left out, or what is between its first part and its own. */
 void top_table_titles(const struct top_table *t, char *line, size_t width);
 void top_table_line(const struct top_table *t, const struct top_row *row, char *line, size_t width);
-/* All of it as text; at most so many rows, 0: all. */
+/* All of it as text, as wide as COLUMNS says, or the terminal; at most so many rows, 0: all. */
 void top_table_print(const struct top_table *t, size_t rows, FILE *out);
 /* The members that the columns are. */
 void top_table_json(const struct top_table *t, const struct top_row *row, struct json *j);

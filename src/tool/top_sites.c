@@ -264,24 +264,52 @@ frame_text(const struct top_sites *s, uint32_t location, const struct symbol_fra
     }
 }
 
-/* Functions, innermost first, as many as there is room for: files and lines are in the stack. */
-static void
-site_text(const struct top_sites *s, const struct profile_site *site, char *text, size_t size)
+/* Is the place in the program's own file, and no code that the C++ library's headers left there? */
+static bool
+is_own(const struct top_sites *s, uint32_t location, const struct symbol_frame *frame)
 {
-    size_t used = 0;
+    const struct profile_location *l = &s->profile.locations[location];
+    const char *program = profile_meta(&s->profile, "program");
+    const char *name = frame->function != NULL ? frame->function : "";
+    const char *std = strstr(name, "std::"), *gnu = strstr(name, "__gnu_cxx::");
+    size_t length = strcspn(name, "<(");
 
-    snprintf(text, size, "(sites for which there was no room)");
-    for (uint32_t i = 0; i < site->frame_count && used < size; i++) {
+    return l->module != 0 && program != NULL &&
+           strcmp(s->profile.modules[l->module - 1].path, program) == 0 &&
+           (std == NULL || (size_t)(std - name) >= length) &&
+           (gnu == NULL || (size_t)(gnu - name) >= length) &&
+           strncmp(name, "operator new", strlen("operator new")) != 0;
+}
+
+/* Functions, innermost first, as many as there is room for: files and lines are in the stack. What
+ * comes before the first of the program's own takes half of the room at most. */
+static void
+site_text(const struct top_sites *s, const struct profile_site *site, struct top_row *row)
+{
+    size_t size = sizeof row->text, used = 0;
+    bool has_own = false;
+
+    snprintf(row->text, size, "(sites for which there was no room)");
+    for (uint32_t i = 0; i < site->frame_count; i++) {
         const struct named *n = names_of(s, site->frames[i]);
 
-        for (size_t k = 0; k < n->count && used < size; k++) {
+        for (size_t k = 0; k < n->count; k++) {
             struct symbol_frame frame = {.function = n->frames[k].function};
+            bool is_first_own = !has_own && is_own(s, site->frames[i], &frame);
+            size_t end = has_own || is_first_own ? size : size / 2;
 
-            used += (size_t)snprintf(text + used, size - used, "%s", used > 0 ? " < " : "");
-            if (used < size) {
-                frame_text(s, site->frames[i], &frame, text + used, size - used);
-                used += strlen(text + used);
+            if (used + 1 >= end) {
+                continue;
             }
+            snprintf(row->text + used, end - used, "%s",
+                     is_first_own && used + 1 >= size / 2 ? "... < "
+                     : used > 0                           ? " < "
+                                                          : "");
+            used += strlen(row->text + used);
+            row->own = is_first_own ? used : row->own;
+            has_own |= is_first_own;
+            frame_text(s, site->frames[i], &frame, row->text + used, end - used);
+            used += strlen(row->text + used);
         }
     }
 }
@@ -488,7 +516,7 @@ top_sites_fill(const struct top_sites *s, struct top_table *t)
         row->values[PEAK] = f->peak_live_bytes;
         row->values[ALLOCATED] = f->allocated_bytes;
         row->values[SAMPLES] = f->samples;
-        site_text(s, &s->profile.sites[i], row->text, sizeof row->text);
+        site_text(s, &s->profile.sites[i], row);
     }
 }
 

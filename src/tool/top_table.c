@@ -5,8 +5,14 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "tool/top.h"
+
+enum { WIDTH = 100 }; /* of a table that goes to no terminal */
+#define BEHIND " < "  /* between the parts of a text */
+#define LEFT_OUT "..."
 
 void
 top_table_clear(struct top_table *t)
@@ -118,17 +124,63 @@ put_cell(char *text, size_t size, int64_t value, enum top_unit unit)
              power > 0 && fabs(v) < 99.95 ? 1 : 0, v, letters[power]);
 }
 
-/* Cuts a line off at so many columns; 0: nowhere. */
+/* How many bytes of the text so many columns are. */
+static size_t
+bytes_of(const char *text, size_t columns)
+{
+    size_t i = 0;
+
+    for (size_t seen = 0; text[i] != '\0'; i++) {
+        if (((unsigned char)text[i] & 0xc0) != 0x80 && seen++ == columns) { /* not within UTF-8 */
+            break;
+        }
+    }
+    return i;
+}
+
 static void
 cut(char *line, size_t width)
 {
-    size_t columns = 0;
+    line[bytes_of(line, width)] = '\0';
+}
 
-    for (char *c = line; *c != '\0' && width > 0; c++) {
-        if (((unsigned char)*c & 0xc0) != 0x80 && columns++ == width) { /* not within UTF-8 */
-            *c = '\0';
-            return;
-        }
+static bool
+fits(const char *text, size_t length, size_t width)
+{
+    return bytes_of(text, width) >= length;
+}
+
+/* The length of the part that begins there. */
+static size_t
+part_length(const char *text)
+{
+    const char *end = strstr(text, BEHIND);
+
+    return end != NULL ? (size_t)(end - text) : strlen(text);
+}
+
+/* A row's text in so many columns. */
+static void
+put_text(char *out, size_t size, const struct top_row *row, size_t width)
+{
+    const char *text = row->text, *own = text + row->own;
+    size_t mark = strlen(LEFT_OUT), first = part_length(text), start = 0;
+    size_t own_end = row->own + part_length(own);
+    bool is_long = !fits(text, first, width / 3);
+
+    if (fits(text, strlen(text), width) || width <= mark) {
+        snprintf(out, size, "%.*s", (int)bytes_of(text, width), text);
+        return;
+    }
+    if (row->own > first + (is_long ? 0 : strlen(BEHIND)) && !fits(text, own_end, width - mark)) {
+        first = is_long ? bytes_of(text, width / 3) : first;
+        snprintf(out, size, "%.*s%s" LEFT_OUT BEHIND, (int)first, text, is_long ? "" : BEHIND);
+        start = strlen(out);
+        text = own;
+    }
+    snprintf(out + start, size - start, "%s", text);
+    if (!fits(out, strlen(out), width)) {
+        snprintf(out + bytes_of(out, width - mark), mark + 1, LEFT_OUT);
     }
 }
 
@@ -155,23 +207,39 @@ top_table_line(const struct top_table *t, const struct top_row *row, char *line,
         put_cell(cell, sizeof cell, row->values[i], t->columns[i].unit);
         used += (size_t)snprintf(line + used, TOP_LINE - used, "%*s ", t->columns[i].width, cell);
     }
-    snprintf(line + used, TOP_LINE - used, "%s", row->text);
     cut(line, width);
+    if (width > used) {
+        put_text(line + used, TOP_LINE - used, row, width - used);
+    }
+}
+
+static size_t
+print_width(FILE *out)
+{
+    const char *columns = getenv("COLUMNS");
+    struct winsize window = {0};
+    long width = columns != NULL ? atol(columns) : 0;
+
+    if (width <= 0 && ioctl(fileno(out), TIOCGWINSZ, &window) == 0) {
+        width = window.ws_col;
+    }
+    return width > 0 ? (size_t)width : WIDTH;
 }
 
 void
 top_table_print(const struct top_table *t, size_t rows, FILE *out)
 {
+    size_t width = print_width(out);
     char line[TOP_LINE];
 
     for (size_t i = 0; i < t->head_count; i++) {
         report_put_safe(out, t->head[i]);
         fputc('\n', out);
     }
-    top_table_titles(t, line, 0);
+    top_table_titles(t, line, width);
     fprintf(out, "%s\n", line);
     for (size_t i = 0; i < t->row_count && (rows == 0 || i < rows); i++) {
-        top_table_line(t, &t->rows[i], line, 0);
+        top_table_line(t, &t->rows[i], line, width);
         report_put_safe(out, line);
         fputc('\n', out);
     }

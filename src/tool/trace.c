@@ -21,6 +21,7 @@
 #define LANES_FACTOR 4 /* 1 and 2 are ages that much of what is short has */
 #define LANES_FACTOR_MAX 1000u
 #define SIZE_LEAST (64u << 10)
+#define SIZE_MOST ((uint64_t)1 << 50)
 
 enum {
     OPTION_MALLOC = 256,
@@ -62,22 +63,7 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* A number of bytes, with K, M or G behind it. */
-static uint64_t
-take_size(const char *option, const char *text)
-{
-    static const char units[] = "KMG";
-    char number[32];
-    size_t length = strlen(text);
-    const char *unit = length > 1 ? strchr(units, text[length - 1]) : NULL;
-    unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - units + 1);
-
-    snprintf(number, sizeof number, "%.*s", (int)(length - (unit != NULL)), text);
-    return tool_number(option, number, shift >= 16 ? 1 : SIZE_LEAST >> shift,
-                       ((uint64_t)1 << 50) >> shift)
-           << shift;
-}
-
+/* False for --help. */
 static bool
 parse_one(struct options *o, int option)
 {
@@ -92,7 +78,7 @@ parse_one(struct options *o, int option)
         o->malloc = optarg;
         break;
     case OPTION_MAX_SIZE:
-        o->max_bytes = take_size("--max-size", optarg);
+        o->max_bytes = tool_size("--max-size", optarg, SIZE_LEAST, SIZE_MOST);
         break;
     case OPTION_LIBRARY:
         o->library = optarg;
@@ -133,12 +119,9 @@ parse(struct options *o, int argc, char **argv)
     *o = (struct options){
         .malloc = "system", .interval_ms = SERIES_MS, .factor = LANES_FACTOR, .top = TOP_SITES};
     /* '+': the program's options are its own. */
-    while ((option = getopt_long(argc, argv, "+o:n:h", long_options, NULL)) != -1) {
-        if (option == 'h') {
-            return false;
-        }
+    while ((option = tool_option(argc, argv, "+o:n:h", long_options)) != -1) {
         if (!parse_one(o, option)) {
-            tool_misused("what to do is not clear");
+            return false;
         }
     }
     return true;
@@ -186,7 +169,7 @@ record(const struct options *o, char **command)
         launch_preload(o->malloc);
     }
     launch_preload(o->library != NULL ? o->library : launch_find_tracer("--library"));
-    return launch(command);
+    return launch(command, "nothing of it is recorded");
 }
 
 static int

@@ -5,7 +5,6 @@
  * them. The parts add up to what the kernel counts: what changed between the two looks, and what
  * cannot be told apart, are parts of their own.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -15,17 +14,15 @@
 #include "tool/outlook.h"
 #include "tool/process.h"
 #include "tool/report.h"
-#include "tool/target.h"
+#include "tool/request.h"
 
 enum { PARTS_MAX = 24, CLASSES_SHOWN = 5, PINS = 3, FRAMES_SHOWN = 4, WHY = 200 };
 
 static const struct option long_options[] = {
-    {"json", no_argument, NULL, 'j'},
-    {"output", required_argument, NULL, 'o'},
-    {"timeout", required_argument, NULL, 't'},
+    REQUEST_JSON,
+    REQUEST_OPTIONS,
     {"debug-dir", required_argument, NULL, 'd'},
     {"no-symbols", no_argument, NULL, 'n'},
-    {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
@@ -374,11 +371,12 @@ put_text(const struct why *w, FILE *out)
 
 /* The kernel's look comes right after the library's answer. */
 static void
-take(struct why *w, int pid, unsigned timeout_s, const struct symbol_options *options)
+take(struct why *w, const struct request *r, const struct symbol_options *options)
 {
     struct target target;
+    int pid = r->pid;
 
-    target_profile(&target, pid, PAGE_PROFILE, timeout_s, &w->profile);
+    target_profile(&target, pid, PAGE_PROFILE, r->timeout_s, &w->profile);
     if (!process_parts(target.directory, &w->process)) {
         tool_die(TOOL_INPUT,
                  "process %d: /proc/%d/smaps cannot be read: it has ended, or run tide as its user "
@@ -404,20 +402,19 @@ take(struct why *w, int pid, unsigned timeout_s, const struct symbol_options *op
 }
 
 static int
-explain(int pid, unsigned timeout_s, const struct symbol_options *options, const char *path,
-        bool as_json)
+explain(const struct request *r, const struct symbol_options *options)
 {
     struct why w = {0};
     FILE *out;
 
-    take(&w, pid, timeout_s, options);
-    out = tool_output(path);
-    if (as_json) {
+    take(&w, r, options);
+    out = tool_output(r->out);
+    if (r->as_json) {
         put_json(&w, out);
     } else {
         put_text(&w, out);
     }
-    tool_output_done(out, path);
+    tool_output_done(out, r->out);
     free(w.classes);
     outlook_free(&w.outlook);
     symbols_free(&w.symbols);
@@ -429,42 +426,23 @@ static int
 run_why(int argc, char **argv)
 {
     struct symbol_options symbols = {.quiet = true};
-    unsigned timeout_s = TARGET_TIMEOUT_S;
-    const char *path = NULL;
-    bool as_json = false;
-    int option, pid;
+    struct request r = {.timeout_s = TARGET_TIMEOUT_S};
+    int option;
 
-    while ((option = getopt_long(argc, argv, "o:h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'j':
-            as_json = true;
-            break;
-        case 'o':
-            path = optarg;
-            break;
-        case 't':
-            timeout_s = (unsigned)tool_number("--timeout", optarg, 1, TARGET_TIMEOUT_MAX_S);
-            break;
-        case 'd':
+    while ((option = tool_option(argc, argv, REQUEST_LETTERS, long_options)) != -1) {
+        if (option == 'd') {
             symbols.debug_dir = optarg;
-            break;
-        case 'n':
+        } else if (option == 'n') {
             symbols.none = true;
-            break;
-        case 'h':
+        } else if (!request_take(&r, option)) {
             return tool_help();
-        default:
-            tool_misused("what to explain is not clear");
         }
     }
-    if (optind + 1 != argc) {
-        tool_misused("one PID is needed");
+    request_take_word(&r, argc, argv, "PID");
+    if (r.pid == 0) {
+        tool_misused("'%s' is no process id", r.word);
     }
-    pid = tool_process(argv[optind]);
-    if (pid == 0) {
-        tool_misused("'%s' is no process id", argv[optind]);
-    }
-    return explain(pid, timeout_s, &symbols, path, as_json);
+    return explain(&r, &symbols);
 }
 
 const struct tool_command tool_why = {

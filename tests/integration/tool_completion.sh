@@ -34,6 +34,7 @@ offers svg tide report --format s
 offers one.tide tide report ""
 [[ "$(complete_line tide report "")" != *other.txt* ]] || fail "files that are no profiles"
 offers --library= tide run --l
+offers forecast tide help fo
 offers stats tide st
 offers retained tide top --sort re
 offers --once tide top --o

@@ -115,14 +115,36 @@ expect 0 "$tide" --help
 said "tide COMMAND"
 expect 0 "$tide" --version
 said "tide 0."
+expect 0 "$tide" help
+said "tide COMMAND"
 for command in run report diff merge dump; do
     expect 0 "$tide" "$command" --help
     said "Usage: tide $command"
+    mv out help
+    expect 0 "$tide" help "$command"
+    cmp -s help out || fail "'tide help $command' is another text: $(cat out)"
     expect 2 "$tide" "$command"
-    complained "Try 'tide $command --help'"
-    expect 2 "$tide" "$command" --nonsense
+    complained "; see 'tide $command --help'"
+    for word in --nonsense --nonsense=1 -x -Xy; do
+        expect 2 "$tide" "$command" "$word"
+        [ "$(wc -l <err)" = 1 ] || fail "more than one line: $(cat err)"
+        complained "tide $command: there is no option '${word:0:2}"
+        complained "'; see 'tide $command --help'"
+    done
 done
+for word in -o --output; do
+    expect 2 "$tide" stats "$word"
+    complained "tide stats: the option '$word' needs a value"
+done
+expect 2 "$tide" stats --json=1 --timeout
+complained "the option '--json=1' takes no value"
+expect 2 "$tide" stats --json -jo
+complained "there is no option '-j'"
+expect 2 "$tide" run --no true
+complained "'--no' may mean several options"
 expect 2 "$tide"
+expect 2 "$tide" help nonsense
+complained "there is no command 'nonsense'"
 expect 2 "$tide" nonsense
 complained "there is no command 'nonsense'"
 expect 2 "$tide" report --format=xml known.tide

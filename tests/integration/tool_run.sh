@@ -41,10 +41,54 @@ expect 0 "$tide" run --learn=here/there env
 said "predict:on,learn:$here/here/there"
 expect 2 "$tide" run --learn=a,b true
 complained "comma"
-expect 3 "$tide" run --learn=/proc/nowhere true
-complained "/proc/nowhere: nothing can be kept there"
+expect 2 "$tide" run -o "$(printf '%0250d' 0)" true
+complained "more than 255 bytes"
+expect 7 "$tide" run --learn=/proc/nowhere sh -c 'env; exit 7'
+complained "tide run: --learn: /proc/nowhere: nothing can be kept there, so nothing is learned: "
+said "predict:on"
+! grep -q 'learn:' out || fail "learns where nothing can be kept"
+
+# What does nothing is named, and the program run.
+expect 7 "$tide" run --no-profile --rate=64K --output=a.tide sh -c 'exit 7'
+complained "--rate has no effect with --no-profile"
+complained "--output has no effect with --no-profile"
+expect 0 "$tide" run --no-learn true
+complained "--no-learn has no effect without --predict"
+expect 0 "$tide" run --no-learn --learn=here true
+complained "--no-learn has no effect with --learn=here"
+
+# What the library would not take is told before the program runs.
+for rate in 64Q K -1 0 '' 200T 99999999999999999999; do
+    expect 2 "$tide" run "--rate=$rate" touch ran
+    complained "tide run: --rate takes a number of bytes from 1 to 140737488355328, such as 64K,"
+    complained ", not '$rate'; see 'tide run --help'"
+done
+# wrong CONF COMPLAINT
+wrong() {
+    expect 2 "$tide" run -c "$1" touch ran
+    complained "tide run: --conf: $2"
+    [ "$(wc -l <err)" = 1 ] && [ ! -e ran ] || fail "the program was run: $(cat err)"
+}
+wrong abort:perhaps "abort takes true or false, not 'perhaps'"
+wrong purge:peaks "purge takes one of off|peak, not 'peaks'"
+wrong profile_depth:257 "profile_depth takes a whole number from 1 to 256, not '257'"
+wrong "abort:false, profile_memory:1K" "profile_memory takes a number of bytes from 65536 to"
+wrong "stats:$(printf '%0300d' 0)" "stats takes a text of at most 255 bytes"
+wrong nonsense:1 "there is no option 'nonsense'"
+wrong stats "'stats' has no value: write stats:VALUE"
+# Whatever it takes itself passes: all options, as it lists them.
+LD_PRELOAD=$TIDE_LIB TIDE_CONF=stats:stderr /bin/true 2>all.json
+python3 - >all.conf <<'PY'
+import json
+options = json.load(open("all.json"))["options"]
+assert len(options) > 20
+print(",".join(f"{k}:{str(v).lower() if isinstance(v, bool) else v}"
+               for k, v in options.items() if k != "stats"))
+PY
+expect 0 "$tide" run -c "$(cat all.conf),, stats : $here/a#b.json # purge:never" true
 HOME=$here/nohome expect 0 "$tide" run --predict env
 [ ! -e nohome ] || fail "made a home"
+[ ! -s err ] || fail "a complaint about what nobody asked for: $(cat err)"
 expect 0 "$tide" run -c abort:false -c purge:off env
 said ",abort:false,purge:off"
 
@@ -65,6 +109,43 @@ complained "/nonexistent.so: the library cannot be read"
 expect 3 "$tide" run -o "$here/nowhere/a.tide" touch ran
 complained "$here/nowhere/a.tide: the profile cannot be written there: No such file"
 [ ! -e ran ] || fail "the program was run"
+
+# Programs into which nothing is preloaded are named, and run.
+printf '#include <stdio.h>\nint main(void) { puts("ran"); return 7; }\n' >alone.c
+if $CC -static alone.c -o alone 2>/dev/null; then
+    expect 7 "$tide" run -o a.tide ./alone
+    said ran
+    complained "tide run: ./alone is a static program, into which nothing can be preloaded: it runs"
+    [ "$(wc -l <err)" = 1 ] || fail "more than one line: $(cat err)"
+    PATH=/nowhere::/bin expect 7 "$tide" run --no-profile alone
+    complained "tide run: alone is a static program"
+    expect 7 "$tide" trace -o a.trace ./alone
+    said ran
+    complained "tide trace: ./alone is a static program"
+    complained ": nothing of it is recorded"
+    printf '#! %s\n' "$here/alone" >script
+    chmod +x script
+    expect 7 "$tide" run -o a.tide ./script
+    complained "$here/alone is a static program"
+    $CC -static-pie alone.c -o alone_pie
+    expect 7 "$tide" run -o a.tide ./alone_pie
+    complained "./alone_pie is a static program"
+fi
+$CC alone.c -o usual
+printf '#!%s\n' "$here/usual" >script
+loader=$(readelf -l usual | sed -n 's/.*interpreter: \(.*\)]/\1/p')
+for command in ./usual ./script "$loader ./usual"; do
+    # shellcheck disable=SC2086
+    expect 7 "$tide" run -o a.tide $command
+    [ ! -s err ] || fail "a complaint about $command: $(cat err)"
+done
+if [ "$(id -u)" = 0 ] &&
+    python3 -c 'import os, sys; sys.exit(bool(os.statvfs(".").f_flag & os.ST_NOSUID))'; then
+    chown 65534 usual
+    chmod 4711 usual
+    expect 7 "$tide" run -o a.tide ./usual
+    complained "tide run: ./usual is run with more rights than yours"
+fi
 
 # A profile is written, and can be shown: of a program that has freed all of it, stacks show what it
 # allocated.
@@ -89,6 +170,15 @@ complained "nothing of it is live"
 awk '{ n += $NF } END { exit !(n >= 90 * 1048576 && n <= 110 * 1048576) }' out || fail "$(cat out)"
 expect 0 "$tide" report -f collapsed --sort=live all.tide
 [ ! -s err ] && ! grep -q '[1-9][0-9]*$' out || fail "live although nothing is: $(cat out err)"
+
+# With %p each process of a script has its file; `tide run` within it makes only the program's.
+printf '#!/bin/bash\n./all\n./all\ntrue\n' >twice
+printf '#!/bin/bash\nls\n"%s" run -o within.%%p ./all\ntrue\n' "$tide" >once
+chmod +x twice once
+expect 0 "$tide" run -o each.%p ./twice
+expect 0 ./once
+found=$(find . -name 'each.*' | wc -l)/$(find . -name 'within.*' | wc -l)
+[ "$found" = 3/1 ] || fail "not three files and one: $found"
 
 # A shell without a sample does not write over the profile of what it ran.
 expect 0 "$tide" run -o shell.tide -r 8M sh -c './all; true'

@@ -43,6 +43,14 @@ assert top["statistics"]["allocated_bytes"] > 50 << 20
 PY
 expect 0 "$tide" top --once --sort=name --no-symbols "$pid"
 said "page_target+0x"
+# Rows are as wide as COLUMNS says, or 100 where there is no terminal.
+for width in 60 72 100; do
+    COLUMNS=$width expect 0 "$tide" top --once "$pid"
+    sed -n '/SITE/,$p' out | awk -v w=$width 'length > w { exit 1 }' || fail "too wide: $(cat out)"
+done
+COLUMNS=72 expect 0 "$tide" top --once "$pid"
+grep -q 'hold < obey < main < .*\.\.\.$' out && fail "nothing was left out: $(cat out)"
+grep -q 'hold < obey.*\.\.\.$' out || fail "$(cat out)"
 expect 2 "$tide" top --once --sort=colour
 complained "there is no column 'colour'"
 expect 2 "$tide" top --once --interval=0
@@ -50,6 +58,36 @@ expect 2 "$tide" top one two
 expect 2 "$tide" top name
 expect 2 "$tide" top
 complained "needs a terminal"
+
+# Of a long stack the innermost function of the program itself is left, not the library's only.
+cat >deep.cc <<'EOF'
+#include <map>
+#include <string>
+#include <unistd.h>
+#include <vector>
+static std::map<std::string, std::vector<std::map<std::string, std::string>>> all;
+__attribute__((noinline)) void
+remember(int i)
+{
+    all["a long name, number " + std::to_string(i)].resize(20);
+    __asm__ volatile("" : : : "memory");
+}
+int
+main()
+{
+    for (int i = 0; i < 20000; i++)
+        remember(i);
+    pause();
+}
+EOF
+if $CXX -O1 -g deep.cc -o deep 2>/dev/null; then
+    LD_PRELOAD=$TIDE_LIB TIDE_CONF=profile:true,profile_rate:64K ./deep &
+    deep=$!
+    until_page "$deep"
+    expect 0 "$tide" top --once --top=3 "$deep"
+    sed '1,/SITE/d' out | awk 'length > 100 || !/remember/ { exit 1 }' || fail "$(cat out)"
+    kill "$deep"
+fi
 
 # ---- The live view -----------------------------------------------------------------------------
 

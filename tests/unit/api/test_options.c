@@ -254,11 +254,11 @@ test_string_length_and_characters(void **state)
     assert_int_equal(parse("stats:"), 0);
     assert_string_equal(tide_opt.stats, "");
     memset(conf + 6, 'x', max + 1);
-    expect_refused(conf, "tidemalloc: TIDE_CONF: stats: the text is too long (kept )\n");
+    expect_refused(conf, "tidemalloc: TIDE_CONF: stats: the text is too long (left empty)\n");
     memset(conf + 6, 'x', 500);
-    expect_refused(conf, "tidemalloc: TIDE_CONF: stats: the entry is too long (kept )\n");
+    expect_refused(conf, "tidemalloc: TIDE_CONF: stats: the entry is too long (left empty)\n");
     expect_refused("stats:a\033b", "tidemalloc: TIDE_CONF: stats: the text has control characters "
-                                   "(kept )\n");
+                                   "(left empty)\n");
 }
 
 /* ---- entries ------------------------------------------------------------------------------- */
@@ -276,6 +276,11 @@ test_unknown_option_is_named(void **state)
     expect_refused("background",
                    "tidemalloc: TIDE_CONF: background: no value given, write key:value "
                    "(kept true)\n");
+    expect_refused("stats", "tidemalloc: TIDE_CONF: stats: no value given, write key:value "
+                            "(left empty)\n");
+    assert_int_equal(parse("stats:a.json"), 0);
+    expect_refused("stats", "tidemalloc: TIDE_CONF: stats: no value given, write key:value "
+                            "(kept a.json)\n");
 }
 
 static void

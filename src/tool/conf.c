@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* See conf.h. The rules are those of api/options.c, the names and bounds those of its table. */
+#include "tool/conf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/options.h"
+
+enum type { TYPE_BOOL, TYPE_SIZE, TYPE_INT, TYPE_STRING, TYPE_ENUM };
+
+static const struct known {
+    const char *name;
+    enum type type;
+    const char *unit; /* ENUM: the words, separated by | */
+    uint64_t min;     /* STRING: of the length */
+    uint64_t max;
+} known[] = {
+#define TIDE_OPTION(name, type, unit, min, max, def, when, stability, brief, text)                 \
+    {#name, TYPE_##type, unit, min, max},
+#include "api/options.def"
+#undef TIDE_OPTION
+};
+
+/* Is it one of the words that | separates? */
+static bool
+is_one_of(const char *words, const char *value)
+{
+    size_t length = strlen(value);
+
+    for (const char *word = words; word != NULL; word = strchr(word, '|')) {
+        word += *word == '|';
+        if (strcspn(word, "|") == length && strncmp(word, value, length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+check(const char *option, const struct known *k, const char *value)
+{
+    switch (k->type) {
+    case TYPE_BOOL:
+        if (!is_one_of("true|false|on|off|yes|no|1|0", value)) {
+            tool_misused("%s takes true or false, not '%s'", option, value);
+        }
+        break;
+    case TYPE_SIZE:
+        (void)tool_size(option, value, k->min, k->max);
+        break;
+    case TYPE_INT:
+        (void)tool_number(option, value, k->min, k->max);
+        break;
+    case TYPE_ENUM:
+        if (!is_one_of(k->unit, value)) {
+            tool_misused("%s takes one of %s, not '%s'", option, k->unit, value);
+        }
+        break;
+    case TYPE_STRING:
+    default:
+        if (strlen(value) < k->min || strlen(value) > k->max) {
+            tool_misused("%s takes a text of at most %llu bytes, not '%s'", option,
+                         (unsigned long long)k->max, value);
+        }
+        break;
+    }
+}
+
+static const struct known *
+find(const char *name)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(known[i].name, name) == 0) {
+            return &known[i];
+        }
+    }
+    return NULL;
+}
+
+void
+conf_check_value(const char *option, const char *name, const char *value)
+{
+    check(option, find(name), value);
+}
+
+/* Without the blanks around it. */
+static char *
+trim(char *text)
+{
+    static const char blanks[] = " \t\r";
+    size_t length;
+
+    text += strspn(text, blanks);
+    for (length = strlen(text); length > 0 && strchr(blanks, text[length - 1]) != NULL; length--) {
+    }
+    text[length] = '\0';
+    return text;
+}
+
+static void
+check_entry(const char *option, char *entry)
+{
+    char *value = strchr(entry, ':'), *whole;
+    const struct known *k;
+
+    if (value != NULL) {
+        *value++ = '\0';
+    }
+    entry = trim(entry);
+    if (entry[0] == '\0' && value == NULL) {
+        return; /* a comma too many */
+    }
+    k = find(entry);
+    if (k == NULL) {
+        tool_misused("%s: there is no option '%s'; `TIDE_CONF=help:true tide run --no-profile true`"
+                     " lists them",
+                     option, entry);
+    }
+    if (value == NULL) {
+        tool_misused("%s: '%s' has no value: write %s:VALUE", option, entry, entry);
+    }
+    if (asprintf(&whole, "%s: %s", option, entry) < 0) {
+        tool_die(TOOL_INPUT, "out of memory");
+    }
+    check(whole, k, trim(value));
+    free(whole);
+}
+
+void
+conf_check(const char *option, const char *text)
+{
+    char *copy = strdup(text), *rest = copy, *entry;
+
+    if (copy == NULL) {
+        tool_die(TOOL_INPUT, "out of memory");
+    }
+    while ((entry = strsep(&rest, ",\n")) != NULL && strchr(entry, '#') == NULL) {
+        check_entry(option, entry);
+    }
+    free(copy);
+}
