@@ -365,7 +365,9 @@ complain(const char *path, int error)
     fmt_init_fd(&out, STDERR_FILENO, buf, sizeof buf);
     fmt_str(&out, "tidemalloc: stats: cannot write ");
     fmt_printable(&out, path, strlen(path), 256);
-    fmt_printf(&out, ": error %d (%s)\n", error, strerrorname_np(error));
+    fmt_str(&out, ": ");
+    fmt_error(&out, error);
+    fmt_char(&out, '\n');
     fmt_flush(&out);
 }
 

@@ -185,6 +185,14 @@ fmt_hex(fmt_t *f, uint64_t v)
 }
 
 TIDE_COLD void
+fmt_error(fmt_t *f, int error)
+{
+    const char *name = strerrorname_np(error);
+
+    fmt_printf(f, name != NULL ? "error %d (%s)" : "error %d", error, name);
+}
+
+TIDE_COLD void
 fmt_ptr(fmt_t *f, const void *p)
 {
     fmt_str(f, "0x");

@@ -84,6 +84,9 @@ void fmt_xml_str(fmt_t *f, const char *s);
  * three dots follow text that was cut. */
 void fmt_printable(fmt_t *f, const char *text, size_t len, size_t max);
 
+/* "error 2 (ENOENT)". */
+void fmt_error(fmt_t *f, int error);
+
 /* The name of a file with each %p in it replaced by the process id. */
 void fmt_path(fmt_t *f, const char *pattern, int pid);
 

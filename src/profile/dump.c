@@ -532,7 +532,9 @@ profile_dump_configured(void)
         fmt_init_fd(&out, 2, text, sizeof text);
         fmt_str(&out, "tidemalloc: profile: cannot write ");
         fmt_printable(&out, path, strlen(path), 256);
-        fmt_printf(&out, ": error %d\n", error);
+        fmt_str(&out, ": ");
+        fmt_error(&out, error);
+        fmt_char(&out, '\n');
         fmt_flush(&out);
     }
 }

@@ -63,7 +63,8 @@ say(const char *what, int error)
     fmt_init_fd(&out, 2, buffer, sizeof buffer);
     fmt_printf(&out, "libtidetrace: %s%s%s", file.path, file.path[0] != '\0' ? ": " : "", what);
     if (error != 0) {
-        fmt_printf(&out, " (error %d)", error);
+        fmt_str(&out, ": ");
+        fmt_error(&out, error);
     }
     fmt_char(&out, '\n');
     fmt_flush(&out);
