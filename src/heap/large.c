@@ -238,14 +238,11 @@ large_make(size_t size, size_t align, bool *zero)
 void *
 large_alloc(size_t size, size_t align, bool *zero)
 {
+    heap_t *heap = heap_attach(); /* however large: who has none counts as a thread that ended */
     span_t *span = NULL;
 
-    if (size <= HEAP_LARGE_KEPT_MAX && align <= SLICE_BYTES) {
-        heap_t *heap = heap_attach();
-
-        if (heap != NULL) {
-            span = take_kept(heap, max_zu(size, 1), HEAP_LARGE_KEPT_MAX); /* *zero stays false */
-        }
+    if (heap != NULL && size <= HEAP_LARGE_KEPT_MAX && align <= SLICE_BYTES) {
+        span = take_kept(heap, max_zu(size, 1), HEAP_LARGE_KEPT_MAX); /* *zero stays false */
     }
     if (span == NULL && (span = large_make(size, align, zero)) == NULL) {
         return NULL;

@@ -517,6 +517,31 @@ test_random_realloc_keeps_contents(void **state)
     }
 }
 
+static void *
+take_a_huge_block(void *arg)
+{
+    void *p;
+
+    require(heap_self() == &heap_empty);
+    p = alloc(64 * MIB);
+    *(bool *)arg = heap_self() != &heap_empty;
+    tide_free(p);
+    return NULL;
+}
+
+/* Or the keeper would take the process for one whose last thread has ended. */
+static void
+test_who_takes_huge_blocks_only_has_a_heap(void **state)
+{
+    bool has_heap = false;
+    pthread_t thread;
+
+    (void)state;
+    require_eq(pthread_create(&thread, NULL, take_a_huge_block, &has_heap), 0);
+    require_eq(pthread_join(thread, NULL), 0);
+    require(has_heap);
+}
+
 int
 main(void)
 {
@@ -537,6 +562,7 @@ main(void)
         cmocka_unit_test(test_a_refused_growth_leaves_the_block),
         cmocka_unit_test(test_a_refused_renewal_is_only_less_tidy),
         cmocka_unit_test(test_random_realloc_keeps_contents),
+        cmocka_unit_test(test_who_takes_huge_blocks_only_has_a_heap),
     };
 
     return cmocka_run_group_tests_name("heap/large", tests, unit_setup, NULL);
