@@ -296,13 +296,19 @@ threshold_bytes(void)
                                  : keeper_config.threshold_bytes;
 }
 
+static void
+wait_at_exit(void)
+{
+    static uint32_t never;
+
+    os_futex_wait(&never, 0, EXIT_WAIT_NS);
+}
+
 /* At the exit nothing is worth waiting for long: a signal handler that ends the process may have
  * interrupted who holds the lock. */
 static bool
 acquire_pass(bool at_exit)
 {
-    static uint32_t never;
-
     if (!at_exit) {
         lock_acquire(&pass_lock);
         return true;
@@ -311,9 +317,23 @@ acquire_pass(bool at_exit)
         if (lock_try_acquire(&pass_lock)) {
             return true;
         }
-        os_futex_wait(&never, 0, EXIT_WAIT_NS);
+        wait_at_exit();
     }
     return false;
+}
+
+/* At the exit the thread may be at it: the process is not to end in the middle. */
+static bool
+begin_saving(bool at_exit)
+{
+    unsigned tries = at_exit ? EXIT_TRIES : 1;
+    bool begun = learn_save_begin();
+
+    while (!begun && --tries > 0 && learn_is_saving()) {
+        wait_at_exit();
+        begun = learn_save_begin();
+    }
+    return begun;
 }
 
 /* Writes what was learned, if it is time. (slow) */
@@ -327,14 +347,15 @@ save_learned(bool at_exit)
     }
     is_due = learn_is_due_locked(os_now_ns(), at_exit);
     lock_release(&pass_lock);
-    if (!is_due || !learn_save_begin()) {
+    if (!is_due || !begin_saving(at_exit)) {
         return;
     }
-    if (acquire_pass(at_exit)) {
+    is_due = acquire_pass(at_exit);
+    if (is_due) {
         learn_save_locked();
         lock_release(&pass_lock);
-        learn_save_end();
     }
+    learn_save_end(is_due);
 }
 
 TIDE_COLD void

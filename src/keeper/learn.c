@@ -284,10 +284,16 @@ learn_save_locked(void)
     give_to_file();
 }
 
-TIDE_COLD void
-learn_save_end(void)
+TIDE_COLD bool
+learn_is_saving(void)
 {
-    if (file.head.count > 0) { /* a program that does not grow leaves no file */
+    return atomic_load_relaxed(&is_busy) != 0;
+}
+
+TIDE_COLD void
+learn_save_end(bool changed)
+{
+    if (changed && file.head.count > 0) { /* a program that does not grow leaves no file */
         write_file();
     }
     atomic_store_release(&is_busy, 0);

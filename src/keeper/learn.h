@@ -43,7 +43,8 @@ uint64_t learn_next_pass_ns(void);
  * locks. (slow) False: nothing is learned, or another thread is at it. */
 bool learn_save_begin(void);
 void learn_save_locked(void); /* lock(pass) held. */
-void learn_save_end(void);
+void learn_save_end(bool changed);
+bool learn_is_saving(void); /* between the first and the last */
 /* In a child of fork, whose growth is another program's: nothing is learned. */
 void learn_fork_child(void);
 

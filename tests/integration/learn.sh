@@ -33,13 +33,13 @@ run "$learn" "$grow" 64
     fail "$(figure learn_forecast) of $(figure learn_begun) phases were forecast"
 
 # It begins at once: what grew in earlier runs has a keeper before it has grown in this one.
-run predict:on "$grow" 1
-[ "$(figure keeper_running)" = 0 ] || fail "1 MiB is not to have a keeper"
+run predict:on "$grow" 256K
+[ "$(figure keeper_running)" = 0 ] || fail "256 KiB are not to have a keeper"
 made=false # ready, where a CPU is idle in the few milliseconds that there are
 for ((i = 0; i < 12; i++)); do
     rm -rf small
     cp -r "$state" small
-    run "predict:on,learn:$PWD/small" "$grow" 1
+    run "predict:on,learn:$PWD/small" "$grow" 256K
     [ "$(figure keeper_running)" = 1 ] || fail "what is learned did not start the keeper"
     if [ "$(figure populated_bytes)" -gt 0 ]; then
         made=true

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Grows by so many MiB in blocks of 64 bytes to 200 KiB, at some 400 MB/s in each of its threads,
- * writes to all of them, checks that nobody else did, and frees them: grow MIB [THREADS [FORKS]].
+ * writes to all of them, checks that nobody else did, and frees them:
+ *   grow MIB|KIBK [THREADS [FORKS]]
  * calloc's are zero. Children forked on the way allocate and check as well.
  */
 #include <pthread.h>
@@ -33,6 +34,15 @@ next(uint64_t *state)
 {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return *state >> 33;
+}
+
+static size_t
+bytes_of(const char *text)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+
+    return (size_t)number << (*end == 'K' ? 10 : 20);
 }
 
 static void
@@ -144,7 +154,7 @@ main(int argc, char **argv)
     unsigned threads = argc > 2 ? (unsigned)atoi(argv[2]) : 1;
     pthread_t thread[16];
 
-    total = (size_t)atoi(argc > 1 ? argv[1] : "64") << 20;
+    total = bytes_of(argc > 1 ? argv[1] : "64");
     forks = argc > 3 ? (unsigned)atoi(argv[3]) : 0;
     for (uintptr_t i = 1; i < threads && i < 16; i++) {
         if (pthread_create(&thread[i], NULL, grow, (void *)(i + 1)) != 0) {
