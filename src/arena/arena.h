@@ -270,5 +270,7 @@ void arena_init(size_t huge_threshold_bytes, bool huge);
 /* The process is expected to grow to that: if it will pass the threshold, dense memory is of huge
  * pages from now on. Before there is a second thread. */
 void arena_expect(size_t bytes);
+/* Dense memory is of small pages as well from now on; or of huge ones again. */
+void arena_spare_huge(bool spare);
 
 #endif

@@ -50,6 +50,7 @@ static struct bucket_lists lists[CHUNK_KINDS][2]; /* lock(arena) */
 static struct cursor cursors[CHUNK_KINDS];        /* lock(arena) */
 static size_t lowest_free;                        /* lock(arena): no wholly free chunk below */
 static size_t huge_threshold_slices = SIZE_MAX;   /* atomic(relaxed): */
+static bool spares_huge;                          /* atomic(relaxed): */
 
 void
 arena_init(size_t huge_threshold_bytes, bool huge)
@@ -63,6 +64,12 @@ arena_expect(size_t bytes)
     if (bytes >> SLICE_SHIFT >= huge_threshold_slices) {
         atomic_store_relaxed(&huge_threshold_slices, 0);
     }
+}
+
+void
+arena_spare_huge(bool spare)
+{
+    atomic_store_relaxed(&spares_huge, spare);
 }
 
 /* --- bucket lists ------------------------------------------------------------------------- */
@@ -538,7 +545,7 @@ alloc_chunks(size_t count, size_t align, enum chunk_kind kind, bool clean)
 static enum chunk_kind
 kind_for(enum slices_want want, size_t count)
 {
-    bool dense = want == SLICES_DENSE &&
+    bool dense = want == SLICES_DENSE && !atomic_load_relaxed(&spares_huge) &&
                  arena_counters.used_slices + count >= atomic_load_relaxed(&huge_threshold_slices);
 
     return dense ? CHUNK_HUGE_PAGES : CHUNK_SMALL_PAGES;

@@ -8,6 +8,7 @@
 #include "keeper/promise.h"
 #include "os/machine.h"
 #include "os/os.h"
+#include "predict/price.h"
 #include "predict/rise.h"
 
 #define LEAD_NS ((uint64_t)12000000)
@@ -68,6 +69,7 @@ static struct {
 } last;
 
 /* What the machine has. */
+static struct price price; /* of pages of either kind */
 static uint64_t headroom_bytes;
 static unsigned cpus;
 static uint64_t asked_ns;  /* when that was asked */
@@ -293,7 +295,24 @@ note_demand(uint64_t now_ns)
 static enum chunk_kind
 kind_to_populate(void)
 {
-    return owed[CHUNK_HUGE_PAGES] > owed[CHUNK_SMALL_PAGES] ? CHUNK_HUGE_PAGES : CHUNK_SMALL_PAGES;
+    return owed[CHUNK_HUGE_PAGES] > owed[CHUNK_SMALL_PAGES] &&
+                   !price_huge_is_dear(&price, os_now_ns())
+               ? CHUNK_HUGE_PAGES
+               : CHUNK_SMALL_PAGES;
+}
+
+static size_t
+populate(size_t bytes, enum chunk_kind kind)
+{
+    uint64_t begin_ns = os_now_ns();
+    size_t got = arena_populate(bytes, kind);
+    uint64_t end_ns = os_now_ns();
+
+    if (got > 0) {
+        price_note(&price, kind == CHUNK_HUGE_PAGES, end_ns, got, end_ns - begin_ns);
+        arena_spare_huge(price_huge_is_dear(&price, end_ns));
+    }
+    return got;
 }
 
 static size_t
@@ -304,7 +323,7 @@ make_slices_ready(uint64_t want, size_t most)
     while (done < most && free_bytes() < want) {
         enum chunk_kind kind = kind_to_populate();
         size_t missing = max_zu(want - free_bytes(), STEP_LEAST_BYTES);
-        size_t got = arena_populate(min_zu(missing, STEP_BYTES), kind);
+        size_t got = populate(min_zu(missing, STEP_BYTES), kind);
 
         if (got == 0) {
             break;
@@ -485,6 +504,7 @@ void
 rise_end(void)
 {
     arena_set_marks(0, UINT64_MAX);
+    arena_spare_huge(false);
     atomic_store_relaxed(&want_bytes, 0);
     atomic_store_relaxed(&is_able, 0);
     ability = 0;
