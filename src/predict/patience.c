@@ -13,7 +13,7 @@ patience_init(struct patience *state)
 }
 
 /* Bytes that the choice gave back and that are wanted: but for growth, which the rule's own window,
- * which held so much, does not have either. */
+ * which may have held so much, does not have either. */
 static uint64_t
 missing(const struct patience_choice *choice, uint64_t held, const struct tide_record *record)
 {
@@ -29,30 +29,48 @@ idle(const struct patience_choice *choice, const struct tide_record *record)
     return choice->level > record->used_bytes ? choice->level - record->used_bytes : 0;
 }
 
+static void
+choose(struct patience *state, double price)
+{
+    double risk = state->stake * price * PATIENCE_RISK;
+    uint32_t before = state->chosen;
+    double least = state->choices[before].cost;
+
+    for (uint32_t i = 0; i < PATIENCE_CHOICES; i++) {
+        double cost = state->choices[i].cost + (i > before ? risk : 0); /* the shorter come last */
+
+        if (cost < least) {
+            least = cost;
+            state->chosen = i;
+        }
+    }
+}
+
 TIDE_COLD void
 patience_observe(struct patience *state, uint64_t window_ms, const struct tide_record *record)
 {
     uint64_t elapsed_ms = state->seen_ms == 0 ? 0 : record->now_ms - state->seen_ms;
+    double price = (double)window_ms * PATIENCE_PRICE; /* of a byte that went back too early */
     double memory = (double)(window_ms * PATIENCE_MEMORY) + 1;
     double left = memory / (memory + (double)elapsed_ms);
-    uint64_t held = state->choices[0].level;
+    struct peak_params late = {.window_ms = window_ms + window_ms / 4};
+    uint64_t held = peak_level(&state->late);
+    double at_stake = (double)idle(&state->choices[0], record);
 
     for (uint32_t i = 0; i < PATIENCE_CHOICES; i++) {
         struct patience_choice *choice = &state->choices[i];
         struct peak_params params = {.window_ms = window_ms / parts[i]};
         uint64_t kept_ms = min_zu(elapsed_ms, params.window_ms);
 
-        choice->cost = choice->cost * left +
-                       (double)missing(choice, held, record) * (double)window_ms +
+        choice->cost = choice->cost * left + (double)missing(choice, held, record) * price +
                        (double)idle(choice, record) * (double)kept_ms;
         peak_observe(&choice->peak, &params, record);
         choice->level = peak_level(&choice->peak);
     }
-    for (uint32_t i = 0; i < PATIENCE_CHOICES; i++) {
-        if (state->choices[i].cost < state->choices[state->chosen].cost) {
-            state->chosen = i;
-        }
-    }
+    peak_observe(&state->late, &late, record);
+    state->stake *= left;
+    state->stake = at_stake > state->stake ? at_stake : state->stake;
+    choose(state, price);
     state->seen_ms = record->now_ms;
 }
 

@@ -41,7 +41,7 @@ price(uint64_t *held, uint64_t rule, uint64_t top, uint64_t used, uint64_t kept)
     uint64_t wanted = top < rule ? top : rule;
 
     *held = kept;
-    return (double)(wanted > before ? wanted - before : 0) * WINDOW +
+    return (double)(wanted > before ? wanted - before : 0) * WINDOW * PATIENCE_PRICE +
            (double)(kept > used ? kept - used : 0) * PASS;
 }
 
@@ -50,7 +50,7 @@ static void
 pass(struct run *run, uint64_t level, uint64_t top)
 {
     struct tide_record record;
-    uint64_t rule = run->others[0];
+    uint64_t rule = peak_level(&run->patience.late) / MIB;
 
     run->now_ms += PASS;
     run->level = level;
@@ -111,10 +111,32 @@ test_memory_that_is_not_wanted_back_goes_soon(void **state)
     (void)state;
     begin(&run, 0);
     hold(&run, 200, 5);
-    hold(&run, 20, 3);
+    hold(&run, 20, 2);
+    require_eq(window(&run), WINDOW);
+    hold(&run, 20, 6);
     require_eq(window(&run), WINDOW / 10);
     waves(&run, 10, 30, 5); /* wanted, but later than any choice keeps it */
     require_eq(window(&run), WINDOW / 10);
+}
+
+/* Not even the first time. */
+static void
+test_short_rests_never_cost_anything(void **state)
+{
+    struct run run;
+
+    (void)state;
+    for (unsigned low = 1; low <= 3; low++) {
+        begin(&run, 0);
+        waves(&run, 1, low, 1);
+        for (unsigned wave = 0; wave < 100; wave++) {
+            uint64_t before = run.held;
+
+            hold(&run, 200, 1);
+            require_eq(before, 200);
+            hold(&run, 20, low);
+        }
+    }
 }
 
 static void
@@ -239,6 +261,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_learned_before_memory_is_free),
         cmocka_unit_test(test_memory_that_is_not_wanted_back_goes_soon),
+        cmocka_unit_test(test_short_rests_never_cost_anything),
         cmocka_unit_test(test_waves_are_outlasted),
         cmocka_unit_test(test_what_changes_is_learned_anew),
         cmocka_unit_test(test_it_costs_little_more_than_the_best_choice),
