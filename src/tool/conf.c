@@ -127,16 +127,49 @@ check_entry(const char *option, char *entry)
     free(whole);
 }
 
+/* Where a comment begins: a # that is not inside a word, for file names have them. */
+static char *
+comment_in(const char *line)
+{
+    for (const char *at = line; (at = strchr(at, '#')) != NULL; at++) {
+        if (at == line || strchr(" \t\r,", at[-1]) != NULL) {
+            return (char *)(uintptr_t)at;
+        }
+    }
+    return NULL;
+}
+
+static void
+cut_comment(char *line)
+{
+    char *comment = comment_in(line);
+
+    if (comment != NULL) {
+        *comment = '\0';
+    }
+}
+
 void
 conf_check(const char *option, const char *text)
 {
-    char *copy = strdup(text), *rest = copy, *entry;
+    char *copy = strdup(text), *rest = copy, *line, *entry;
 
     if (copy == NULL) {
         tool_die(TOOL_INPUT, "out of memory");
     }
-    while ((entry = strsep(&rest, ",\n")) != NULL && strchr(entry, '#') == NULL) {
-        check_entry(option, entry);
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        cut_comment(line);
+        while ((entry = strsep(&line, ",")) != NULL) {
+            check_entry(option, entry);
+        }
     }
     free(copy);
+}
+
+bool
+conf_can_hold(const char *path)
+{
+    const char *comment = comment_in(path);
+
+    return strpbrk(path, ",\n") == NULL && comment == NULL && strlen(path) <= CONF_PATH_MAX;
 }

@@ -11,7 +11,10 @@
 
 /* A value of the option of that name, which there is. */
 void conf_check_value(const char *option, const char *name, const char *value);
-/* key:value, separated by commas or line ends, up to the first comment. */
+/* key:value, separated by commas or line ends; comments are up to the end of the line. */
 void conf_check(const char *option, const char *text);
+/* A path as a value: without commas, line ends and comments, and not too long. */
+#define CONF_PATH_MAX 255u
+bool conf_can_hold(const char *path);
 
 #endif

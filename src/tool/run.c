@@ -17,8 +17,6 @@
 
 enum { OPTION_LIBRARY = 256, OPTION_NO_PROFILE, OPTION_PREDICT, OPTION_LEARN, OPTION_NO_LEARN };
 
-#define CONF_PATH_MAX 255u /* of the library's options */
-
 struct options {
     const char *out;
     const char *rate;
@@ -53,11 +51,18 @@ struct conf {
     FILE *stream;
 };
 
+/* What the user wrote may end in a comment, which is up to the end of the line. */
+static const char *
+separator(const char *before)
+{
+    return before == NULL || before[0] == '\0' ? "" : strchr(before, '#') != NULL ? "\n" : ",";
+}
+
 static void
 conf_add(struct conf *c, const char *key, const char *value)
 {
-    fprintf(c->stream, "%s%s%s%s", ftell(c->stream) > 0 ? "," : "", key, key[0] != '\0' ? ":" : "",
-            value);
+    fflush(c->stream); /* or its text is of before */
+    fprintf(c->stream, "%s%s%s%s", separator(c->text), key, key[0] != '\0' ? ":" : "", value);
 }
 
 /* $XDG_STATE_HOME/tidemalloc, by its rules; NULL: this user has no place for it. From malloc. */
@@ -80,7 +85,7 @@ state_directory(void)
 static int
 make_directories(char *path, size_t from)
 {
-    for (char *slash = strchr(path + from + 1, '/'); slash != NULL;
+    for (char *slash = strchr(path + from + (path[from] != '\0'), '/'); slash != NULL;
          slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         (void)mkdir(path, 0700);
@@ -109,20 +114,12 @@ conf_path(const char *option, const char *path)
         return path;
     }
     whole = launch_absolute(option, path);
-    if (strchr(whole, ',') != NULL || strchr(whole, '\n') != NULL ||
-        strlen(whole) > CONF_PATH_MAX) {
-        tool_misused("%s: '%s' has a comma, a line end or more than %u bytes, which TIDE_CONF "
-                     "cannot hold",
+    if (!conf_can_hold(whole)) {
+        tool_misused("%s: '%s' has a comma, a line end, a # behind a blank or more than %u bytes, "
+                     "which TIDE_CONF cannot hold",
                      option, whole, CONF_PATH_MAX);
     }
     return whole;
-}
-
-/* TIDE_CONF cannot hold every path that a user may have. */
-static bool
-can_be_told(const char *path)
-{
-    return strpbrk(path, ",\n#") == NULL && strlen(path) <= CONF_PATH_MAX;
 }
 
 static bool
@@ -148,7 +145,7 @@ learning_directory(const struct options *o)
     } else if (!o->no_learn && wants_prediction(o)) {
         directory = state_directory();
     }
-    if (directory != NULL && o->learn == NULL && !can_be_told(directory)) {
+    if (directory != NULL && o->learn == NULL && !conf_can_hold(directory)) {
         free(directory);
         directory = NULL;
     }
@@ -227,8 +224,7 @@ add_conf(struct options *o, const char *more)
 {
     char *all = NULL;
 
-    if (asprintf(&all, "%s%s%s", o->conf == NULL ? "" : o->conf, o->conf == NULL ? "" : ",", more) <
-        0) {
+    if (asprintf(&all, "%s%s%s", o->conf == NULL ? "" : o->conf, separator(o->conf), more) < 0) {
         tool_die(TOOL_INPUT, "out of memory");
     }
     free(o->conf);

@@ -108,7 +108,8 @@ tool_option(int argc, char **argv, const char *letters, const struct option *opt
         return option;
     }
     word = argv[optind == before ? optind : optind - 1]; /* letters of it may be left */
-    if (strncmp(word, "--", 2) != 0 && optopt != 0 && strchr(letters, optopt) == NULL) {
+    if (strncmp(word, "--", 2) != 0 && optopt != 0 &&
+        (strchr(letters, optopt) == NULL || strchr(":+", optopt) != NULL)) {
         tool_misused("there is no option '-%c'", optopt);
     }
     if (strncmp(word, "--", 2) != 0) {

@@ -16,6 +16,17 @@ said "TIDE_CONF=verbose:false,profile:true,profile_out:$here/a.tide,profile_rate
 said ",stats:stderr,abort:false"
 expect 0 "$tide" run --no-profile --library="$TIDE_LIB" env
 ! grep -q '^TIDE_CONF=.*profile' out || fail "a profile although none was wanted"
+# A comment of the user's ends with its line, and what is added is not in it.
+TIDE_CONF='verbose:false # mine' expect 0 \
+    "$tide" run -o b.tide -c 'abort:false #x' -c stats:stderr --library="$TIDE_LIB" true
+[ -s b.tide ] || fail "the profile is in the comment"
+grep -q '"pid"' err || fail "the statistics are in the comment: $(cat err)"
+rm b.tide
+expect 2 "$tide" run -c 'stats:a#b,purge:peaks' true
+expect 2 "$tide" run -c 'predict:oops #x' true
+expect 2 "$tide" run -c $'# c\npredict:oops' true
+expect 2 "$tide" run -o 'my #1/p' true
+HOME=$here expect 0 "$tide" run --no-profile --predict --learn="$here" true
 # The one beside the tool is found.
 expect 0 "$tide" run --no-profile env
 said "LD_PRELOAD=$(readlink -f "$TIDE_BUILD/.libs/libtidemalloc.so.0")"
