@@ -48,6 +48,7 @@ RAMP_FIGURES = (
 WAVE_FIGURES = (
     FAULTS,
     ("resident_mib_ms", "Resident, MiB x s", 1000, 0),
+    ("live_mib_ms", "Live bytes, MiB x s", 1000, 0),
     ("cpu_us", "CPU time of the process, s", 1000000, 2))
 LIFETIME_FIGURES = (
     ("beyond_permille", "Resident over live at the end, per mille", 1, 0),

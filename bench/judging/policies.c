@@ -190,7 +190,7 @@ pass(struct run *r, uint64_t now_ms)
         .retained_bytes = kept(r) * PAGE,
     };
 
-    patience_observe(&r->patience, r->policy->window_ms, &record);
+    patience_observe(&r->patience, r->policy->window_ms, spare(r) * PAGE, &record);
     peak_observe(&r->able_peak, &able, &record);
     if (!r->by_bank) {
         keep_by_peak(r, &record);

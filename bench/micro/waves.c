@@ -28,6 +28,7 @@ static uint64_t sums[BENCH_MAX_THREADS];
 static uint64_t operations[BENCH_MAX_THREADS];
 static uint64_t faults[BENCH_MAX_THREADS];
 static uint64_t late_ns[BENCH_MAX_THREADS];
+static double live_byte_ms[BENCH_MAX_THREADS]; /* what no allocator can hold less than */
 
 /* Where the wave is: a rise and a fall of a third of it each, and a calm. */
 struct wave {
@@ -80,6 +81,7 @@ worker(unsigned index, void *context)
         }
         levels_follow(&held, level_at(&wave, at), churn);
         now = bench_now_ns();
+        live_byte_ms[index] += (double)held.bytes * STEP_NS / 1e6;
         late_ns[index] += now > at + STEP_NS ? now - at - STEP_NS : 0;
     }
     faults[index] = bench_thread_faults();
@@ -104,6 +106,7 @@ int
 main(int argc, char **argv)
 {
     uint64_t total[4] = {0};
+    double live = 0;
     uint64_t wall;
 
     bench_parse(argc, argv, "load that comes and goes in waves", params);
@@ -114,10 +117,12 @@ main(int argc, char **argv)
         total[1] += operations[i];
         total[2] += faults[i];
         total[3] += late_ns[i];
+        live += live_byte_ms[i];
     }
     bench_report(total[0], total[1], wall);
     bench_report_value("thread_faults", total[2]);
     bench_report_value("late_ns", total[3]);
+    bench_report_value("live_mib_ms", (uint64_t)(live / (1 << 20)));
     levels_watch_report();
     return 0;
 }
