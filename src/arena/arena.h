@@ -84,8 +84,8 @@ int space_init(size_t want_bytes);
  * The first one's index, or SIZE_MAX. lock(arena) held. */
 size_t space_grow_locked(size_t count, enum chunk_kind kind);
 
-/* Makes the metadata that comes next accessible, and gives it pages: mapping it would wait for
- * whoever populates memory just then. While memory grows; the keeper's. (slow) */
+/* Makes the span records that come next accessible, and gives them pages: who needs them would wait
+ * for whoever populates memory just then. While memory grows; the keeper's. (slow) */
 void space_prepare(void);
 
 /* Zeroed, cache-line-aligned memory that is never given back. NULL when there is none. */

@@ -44,6 +44,7 @@ arena_populate_used(char *start, size_t bytes)
 static size_t
 populate(enum chunk_kind kind, unsigned most)
 {
+    uintptr_t nothing = 0;
     size_t index;
     uint64_t mask;
     size_t bytes;
@@ -58,7 +59,8 @@ populate(enum chunk_kind kind, unsigned most)
     lock_release(&arena_lock);
 
     /* Its records' page as well; who frees into the chunk may read it just now. */
-    (void)atomic_add_relaxed(&space_slice_at(chunk_address(index))->owner, 0);
+    TIDE_OPAQUE(nothing); /* or the compiler knows that a load is enough */
+    (void)atomic_add_relaxed(&space_slice_at(chunk_address(index))->owner, nothing);
     bytes = (size_t)bits_count(mask) << SLICE_SHIFT;
     done = arena_populate_used(
         chunk_address(index) + ((size_t)__builtin_ctzll(mask) << SLICE_SHIFT), bytes);

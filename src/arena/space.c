@@ -291,6 +291,9 @@ space_prepare(void)
     size_t from;
     size_t end;
 
+    if (os_info.overcommit == 2 || os_info.address_limit != SIZE_MAX) {
+        return; /* what is accessible is charged: no more than is asked for */
+    }
     lock_acquire(&meta_lock);
     (void)region_require(&meta_region, meta_used + META_STEP, META_STEP);
     from = max_zu(meta_prepared, align_up(meta_used, OS_PAGE));

@@ -27,6 +27,7 @@
 #define SLICE_ROUND(bytes) ((bytes) & ~(SLICE_BYTES - 1))
 #define HOLE_QUOTA_BYTES ((size_t)256 << 20) /* per pass: bounds its time to some 100 ms */
 #define FREE_QUOTA_BYTES ((size_t)1 << 30)
+#define THRESHOLD_BYTES ((size_t)16 << 20) /* where nobody says otherwise; as in options.def */
 #define PREDICT_THRESHOLD_BYTES ((size_t)2 << 20)
 #define EXIT_TRIES 50u
 #define EXIT_WAIT_NS ((uint64_t)1000000)
@@ -40,7 +41,7 @@ struct keeper_config keeper_config = {
     .hole_purge = true,
     .interval_ms = 100,
     .window_ms = 1000,
-    .threshold_bytes = (size_t)16 << 20,
+    .threshold_bytes = THRESHOLD_BYTES,
     .spare_bytes = (size_t)1 << 20,
 };
 struct keeper_counters keeper_counters;
@@ -171,7 +172,7 @@ note(const struct tide_record *record, const struct peak_params *params, uint64_
 TIDE_COLD static bool
 pass_locked(void)
 {
-    bool learned = rise_is_able(); /* to give back too early costs no page faults of the program */
+    bool learned = rise_is_able(); /* to give back too early costs page faults the less */
     struct peak_params params = {
         .spare_bytes = max_zu(atomic_load_relaxed(&keeper_config.spare_bytes), rise_keeps_bytes()),
     };
@@ -188,7 +189,7 @@ pass_locked(void)
     atomic_store_relaxed(&last_pass_ms, at_ms);
     counter_add(&keeper_counters.passes, 1);
     score(&record, tick);
-    patience_observe(&patience, window_ms(), &record);
+    patience_observe(&patience, window_ms(), params.spare_bytes, &record);
     params.window_ms = patience_window(&patience, window_ms(), learned);
     peak = patience_peak(&patience, learned);
     advice = peak_advise(peak, &params, &record);
@@ -288,12 +289,14 @@ sleep_interval(void)
     }
 }
 
-/* Forecasts begin earlier, but not in tools that end at once (1.4 MiB: perl, curl). */
+/* Forecasts begin earlier, but not in tools that end at once (1.4 MiB: perl, curl); and not where
+ * somebody said how early. */
 static size_t
 threshold_bytes(void)
 {
-    return keeper_config.predict ? min_zu(keeper_config.threshold_bytes, PREDICT_THRESHOLD_BYTES)
-                                 : keeper_config.threshold_bytes;
+    size_t bytes = keeper_config.threshold_bytes;
+
+    return keeper_config.predict && bytes == THRESHOLD_BYTES ? PREDICT_THRESHOLD_BYTES : bytes;
 }
 
 static void
@@ -323,17 +326,12 @@ acquire_pass(bool at_exit)
 }
 
 /* At the exit the thread may be at it: the process is not to end in the middle. */
-static bool
-begin_saving(bool at_exit)
+static void
+await_saving(void)
 {
-    unsigned tries = at_exit ? EXIT_TRIES : 1;
-    bool begun = learn_save_begin();
-
-    while (!begun && --tries > 0 && learn_is_saving()) {
+    for (unsigned i = 0; i < EXIT_TRIES && learn_is_saving(); i++) {
         wait_at_exit();
-        begun = learn_save_begin();
     }
-    return begun;
 }
 
 /* Writes what was learned, if it is time. (slow) */
@@ -342,12 +340,19 @@ save_learned(bool at_exit)
 {
     bool is_due;
 
-    if (!learn_is_on() || !acquire_pass(at_exit)) {
+    if (!learn_is_on()) {
+        return;
+    }
+    if (at_exit) {
+        await_saving();
+    }
+    if (!acquire_pass(at_exit)) {
+        learn_note_failure();
         return;
     }
     is_due = learn_is_due_locked(os_now_ns(), at_exit);
     lock_release(&pass_lock);
-    if (!is_due || !begin_saving(at_exit)) {
+    if (!is_due || !learn_save_begin()) {
         return;
     }
     is_due = acquire_pass(at_exit);

@@ -284,6 +284,12 @@ learn_save_locked(void)
     give_to_file();
 }
 
+TIDE_COLD void
+learn_note_failure(void)
+{
+    counter_add(&learn_counters.failed, 1);
+}
+
 TIDE_COLD bool
 learn_is_saving(void)
 {

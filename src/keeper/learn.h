@@ -45,6 +45,8 @@ bool learn_save_begin(void);
 void learn_save_locked(void); /* lock(pass) held. */
 void learn_save_end(bool changed);
 bool learn_is_saving(void); /* between the first and the last */
+/* The process ends, and what it learned is lost: counted. */
+void learn_note_failure(void);
 /* In a child of fork, whose growth is another program's: nothing is learned. */
 void learn_fork_child(void);
 

@@ -301,16 +301,15 @@ kind_to_populate(void)
                : CHUNK_SMALL_PAGES;
 }
 
+/* What it takes of the CPU is its price; waiting for locks and CPUs is not. */
 static size_t
 populate(size_t bytes, enum chunk_kind kind)
 {
-    uint64_t begin_ns = os_now_ns();
+    uint64_t begin_ns = os_cpu_ns();
     size_t got = arena_populate(bytes, kind);
-    uint64_t end_ns = os_now_ns();
 
     if (got > 0) {
-        price_note(&price, kind == CHUNK_HUGE_PAGES, end_ns, got, end_ns - begin_ns);
-        arena_spare_huge(price_huge_is_dear(&price, end_ns));
+        price_note(&price, kind == CHUNK_HUGE_PAGES, os_now_ns(), got, os_cpu_ns() - begin_ns);
     }
     return got;
 }
@@ -479,6 +478,7 @@ rise_look_locked(void)
         return 0;
     }
     observe(now_ns);
+    arena_spare_huge(price_huge_is_dear(&price, now_ns)); /* or no more */
     want = advise(now_ns);
     note_advice(want, now_ns);
     wanted = split(want);

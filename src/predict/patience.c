@@ -30,16 +30,16 @@ idle(const struct patience_choice *choice, const struct tide_record *record)
 }
 
 static void
-choose(struct patience *state, double price)
+choose(struct patience *state, uint64_t window_ms)
 {
-    double risk = state->stake * price * PATIENCE_RISK;
+    double risk = state->stake * (double)window_ms * PATIENCE_PRICE * PATIENCE_RISK;
     uint32_t before = state->chosen;
     double least = state->choices[before].cost;
 
     for (uint32_t i = 0; i < PATIENCE_CHOICES; i++) {
         double cost = state->choices[i].cost + (i > before ? risk : 0); /* the shorter come last */
 
-        if (cost < least) {
+        if (cost < least && window_ms >= parts[i]) { /* a window of 0 keeps nothing */
             least = cost;
             state->chosen = i;
         }
@@ -47,7 +47,8 @@ choose(struct patience *state, double price)
 }
 
 TIDE_COLD void
-patience_observe(struct patience *state, uint64_t window_ms, const struct tide_record *record)
+patience_observe(struct patience *state, uint64_t window_ms, uint64_t spare_bytes,
+                 const struct tide_record *record)
 {
     uint64_t elapsed_ms = state->seen_ms == 0 ? 0 : record->now_ms - state->seen_ms;
     double price = (double)window_ms * PATIENCE_PRICE; /* of a byte that went back too early */
@@ -60,17 +61,18 @@ patience_observe(struct patience *state, uint64_t window_ms, const struct tide_r
     for (uint32_t i = 0; i < PATIENCE_CHOICES; i++) {
         struct patience_choice *choice = &state->choices[i];
         struct peak_params params = {.window_ms = window_ms / parts[i]};
-        uint64_t kept_ms = min_zu(elapsed_ms, params.window_ms);
+        /* Between two records nothing goes back; over a long time nobody looked, it does. */
+        uint64_t kept_ms = elapsed_ms <= window_ms ? elapsed_ms : params.window_ms;
 
         choice->cost = choice->cost * left + (double)missing(choice, held, record) * price +
                        (double)idle(choice, record) * (double)kept_ms;
         peak_observe(&choice->peak, &params, record);
-        choice->level = peak_level(&choice->peak);
+        choice->level = max_zu(peak_level(&choice->peak), record->used_bytes + spare_bytes);
     }
     peak_observe(&state->late, &late, record);
     state->stake *= left;
     state->stake = at_stake > state->stake ? at_stake : state->stake;
-    choose(state, price);
+    choose(state, window_ms);
     state->seen_ms = record->now_ms;
 }
 

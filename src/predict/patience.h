@@ -12,7 +12,8 @@
  * where both cost the same it is better to keep. Costs fade, to a half within PATIENCE_MEMORY
  * windows; the least one is followed, at first the rule's own. A shorter one than before only when
  * it would have saved PATIENCE_RISK of what being wrong once will cost, by the most that lay idle
- * of late: else each process would begin with a mistake.
+ * of late: else each process would begin with a mistake (as it does where it first rests for longer
+ * than a third of the window).
  *
  * Wrong after the waves have changed: one or two come back to memory that was given back too early.
  * Memory: one struct, 500 bytes; cost: that of peak.h for each choice. Pure; the caller
@@ -47,8 +48,10 @@ struct patience {
 };
 
 void patience_init(struct patience *state);
-/* A record, not before the last one. `window_ms` is the rule's own. */
-void patience_observe(struct patience *state, uint64_t window_ms, const struct tide_record *record);
+/* A record, not before the last one. `window_ms` is the rule's own; so many spare bytes are kept in
+ * any case. */
+void patience_observe(struct patience *state, uint64_t window_ms, uint64_t spare_bytes,
+                      const struct tide_record *record);
 /* The window to go by, and the rule's state with it; not `learned`: the rule's own. */
 uint64_t patience_window(const struct patience *state, uint64_t window_ms, bool learned);
 const struct peak_state *patience_peak(const struct patience *state, bool learned);

@@ -265,7 +265,8 @@ learn_one(struct phases *phases, const struct phase_open *open)
 void
 phases_learn(struct phases *phases)
 {
-    phases->runs += !phases->is_counted;
+    /* What was counted before may be gone with the file that it was written to. */
+    phases->runs += !phases->is_counted || phases->runs == 0;
     phases->is_counted = true;
     for (uint32_t i = 0; i < phases->open_count; i++) {
         learn_one(phases, &phases->open[i]);

@@ -5,22 +5,33 @@
 #define WEIGHT 0.25
 
 static void
-note(struct price_kind *kind, double ns_a_byte)
+note_small(struct price *price, double ns)
 {
-    kind->ns_a_byte =
-        kind->calls == 0 ? ns_a_byte : kind->ns_a_byte + WEIGHT * (ns_a_byte - kind->ns_a_byte);
-    kind->calls += kind->calls < PRICE_MIN_CALLS;
+    price->small_ns =
+        price->small_calls == 0 ? ns : price->small_ns + WEIGHT * (ns - price->small_ns);
+    price->small_calls += price->small_calls < PRICE_MIN_CALLS;
+}
+
+static void
+note_huge(struct price *price, uint64_t now_ns, double ns)
+{
+    bool is_dear = price->small_calls == PRICE_MIN_CALLS && ns > PRICE_DEAR * price->small_ns;
+
+    price->dear_calls = is_dear ? price->dear_calls + 1 : 0;
+    if (price->dear_calls >= PRICE_MIN_CALLS) {
+        price->until_ns = now_ns + PRICE_MEMORY_NS;
+    }
 }
 
 TIDE_COLD void
 price_note(struct price *price, bool huge, uint64_t now_ns, uint64_t bytes, uint64_t took_ns)
 {
-    bool known;
+    double ns_a_byte = (double)took_ns / (double)bytes;
 
-    note(huge ? &price->huge : &price->small, (double)took_ns / (double)bytes);
-    known = price->small.calls == PRICE_MIN_CALLS && price->huge.calls == PRICE_MIN_CALLS;
-    if (huge && known && price->huge.ns_a_byte > PRICE_DEAR * price->small.ns_a_byte) {
-        price->until_ns = now_ns + PRICE_MEMORY_NS;
+    if (huge) {
+        note_huge(price, now_ns, ns_a_byte);
+    } else {
+        note_small(price, ns_a_byte);
     }
 }
 
@@ -29,7 +40,7 @@ price_huge_is_dear(struct price *price, uint64_t now_ns)
 {
     if (price->until_ns != 0 && now_ns >= price->until_ns) {
         price->until_ns = 0;
-        price->huge = (struct price_kind){.calls = 0};
+        price->dear_calls = 0;
     }
     return price->until_ns != 0;
 }

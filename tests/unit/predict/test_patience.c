@@ -17,6 +17,7 @@ static const uint64_t parts[] = PATIENCE_PARTS;
 /* A level, and who watches it. */
 struct run {
     struct patience patience;
+    struct peak_state late; /* of a window and a quarter: above is growth */
     uint64_t now_ms;
     uint64_t level; /* MiB */
     uint64_t held;  /* MiB, by what was chosen */
@@ -30,6 +31,7 @@ begin(struct run *run, uint64_t level)
 {
     memset(run, 0, sizeof *run);
     patience_init(&run->patience);
+    peak_init(&run->late);
     run->now_ms = 1;
     run->level = level;
 }
@@ -50,13 +52,15 @@ static void
 pass(struct run *run, uint64_t level, uint64_t top)
 {
     struct tide_record record;
-    uint64_t rule = peak_level(&run->patience.late) / MIB;
+    const struct peak_params late = {.window_ms = WINDOW + WINDOW / 4};
+    uint64_t rule = peak_level(&run->late) / MIB;
 
     run->now_ms += PASS;
     run->level = level;
     record = (struct tide_record){
         .now_ms = run->now_ms, .used_bytes = level * MIB, .peak_bytes = top * MIB};
-    patience_observe(&run->patience, WINDOW, &record);
+    patience_observe(&run->patience, WINDOW, 0, &record);
+    peak_observe(&run->late, &late, &record);
     run->cost +=
         price(&run->held, rule, top, level, peak_level(patience_peak(&run->patience, true)) / MIB);
     for (unsigned i = 0; i < PATIENCE_CHOICES; i++) {
@@ -119,7 +123,7 @@ test_memory_that_is_not_wanted_back_goes_soon(void **state)
     require_eq(window(&run), WINDOW / 10);
 }
 
-/* Not even the first time. */
+/* Not even the first time; up to a third of the window. */
 static void
 test_short_rests_never_cost_anything(void **state)
 {

@@ -48,6 +48,10 @@ test_dear_ones_are_tried_again_in_time(void **state)
     price_note(&price, true, end, 2 * MIB, SMALL_NS);
     require(!price_huge_is_dear(&price, end)); /* what was is forgotten */
     price_note(&price, true, end, 2 * MIB, 20 * MS);
+    price_note(&price, true, end, 2 * MIB, SMALL_NS);
+    price_note(&price, true, end, 2 * MIB, 20 * MS);
+    require(!price_huge_is_dear(&price, end)); /* two, but not in a row */
+    price_note(&price, true, end, 2 * MIB, 20 * MS);
     require(price_huge_is_dear(&price, end));
 }
 
