@@ -35,7 +35,6 @@ const struct policy policies[] = {
     {.name = "keeper",
      .about = "predict:on: a learned window, and growth is met, from 2 MiB on",
      KEEPER,
-     .is_patient = true,
      .from_bytes = 2 * MIB},
     {.name = "keeper-100ms",
      .about = "a window of 100 ms",
@@ -51,9 +50,8 @@ const struct policy policies[] = {
     {.name = "keeper-16m",
      .about = "the learned one, from 16 MiB on",
      KEEPER,
-     .is_patient = true,
      .from_bytes = 16 * MIB},
-    {.name = "keeper-0", .about = "from the first page on", KEEPER, .is_patient = true},
+    {.name = "keeper-0", .about = "from the first page on", KEEPER},
     {.name = "keeper-bank",
      .about = "the same, but kept is the bank's quantile (0.75) of the next 160 ms",
      KEEPER,
@@ -165,7 +163,7 @@ static void
 keep_by_peak(struct run *r, const struct tide_record *record)
 {
     const struct policy *policy = r->policy;
-    bool learned = policy->is_patient && is_able(r);
+    bool learned = policy->able_window_ms == 0 && is_able(r);
     struct peak_params params = {
         .window_ms = patience_window(&r->patience, policy->window_ms, learned),
         .spare_bytes = spare(r) * PAGE,

@@ -20,8 +20,7 @@ struct policy {
     const char *name;
     const char *about;
     uint32_t window_ms;      /* 0: all goes back at once; POLICY_FOR_EVER */
-    uint32_t able_window_ms; /* while growth is met; unless it is learned then: */
-    bool is_patient;         /* patience.c */
+    uint32_t able_window_ms; /* while growth is met; 0: it is learned (patience.c) */
     bool meets_growth;       /* rise.c, and not only the window's rule */
     uint64_t least_bytes;    /* of rise.c's parameters */
     uint64_t from_bytes;     /* nothing is done before the level was as high as that */

@@ -356,21 +356,6 @@ open_report(const char *path)
     return fd >= 0 ? (int)fd : -errno;
 }
 
-static void
-complain(const char *path, int error)
-{
-    char buf[512];
-    fmt_t out;
-
-    fmt_init_fd(&out, STDERR_FILENO, buf, sizeof buf);
-    fmt_str(&out, "tidemalloc: stats: cannot write ");
-    fmt_printable(&out, path, strlen(path), 256);
-    fmt_str(&out, ": ");
-    fmt_error(&out, error);
-    fmt_char(&out, '\n');
-    fmt_flush(&out);
-}
-
 static int
 write_report(int fd)
 {
@@ -395,7 +380,7 @@ report_at_exit(void)
     if (is_to_stderr()) {
         write_report(stderr_fd());
     } else if (!expand_path(tide_opt.stats, path, sizeof path)) {
-        complain(tide_opt.stats, ENAMETOOLONG);
+        fmt_cannot_write("stats", tide_opt.stats, ENAMETOOLONG);
     } else {
         fd = open_report(path);
         error = fd < 0 ? -fd : write_report(fd);
@@ -403,7 +388,7 @@ report_at_exit(void)
             syscall(SYS_close, fd);
         }
         if (error != 0) {
-            complain(path, error);
+            fmt_cannot_write("stats", path, error);
         }
     }
     errno = saved_errno;

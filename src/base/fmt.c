@@ -193,6 +193,21 @@ fmt_error(fmt_t *f, int error)
 }
 
 TIDE_COLD void
+fmt_cannot_write(const char *what, const char *path, int error)
+{
+    char buf[512];
+    fmt_t f;
+
+    fmt_init_fd(&f, STDERR_FILENO, buf, sizeof buf);
+    fmt_printf(&f, "tidemalloc: %s: cannot write ", what);
+    fmt_printable(&f, path, strlen(path), 256);
+    fmt_str(&f, ": ");
+    fmt_error(&f, error);
+    fmt_char(&f, '\n');
+    fmt_flush(&f);
+}
+
+TIDE_COLD void
 fmt_ptr(fmt_t *f, const void *p)
 {
     fmt_str(f, "0x");

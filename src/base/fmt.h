@@ -87,6 +87,9 @@ void fmt_printable(fmt_t *f, const char *text, size_t len, size_t max);
 /* "error 2 (ENOENT)". */
 void fmt_error(fmt_t *f, int error);
 
+/* A line on standard error: what (statistics, a profile) cannot be written there, and why not. */
+void fmt_cannot_write(const char *what, const char *path, int error);
+
 /* The name of a file with each %p in it replaced by the process id. */
 void fmt_path(fmt_t *f, const char *pattern, int pid);
 

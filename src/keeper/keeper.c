@@ -339,6 +339,7 @@ static void
 save_learned(bool at_exit)
 {
     bool is_due;
+    bool changed;
 
     if (!learn_is_on()) {
         return;
@@ -355,12 +356,12 @@ save_learned(bool at_exit)
     if (!is_due || !learn_save_begin()) {
         return;
     }
-    is_due = acquire_pass(at_exit);
-    if (is_due) {
+    changed = acquire_pass(at_exit);
+    if (changed) {
         learn_save_locked();
         lock_release(&pass_lock);
     }
-    learn_save_end(is_due);
+    learn_save_end(changed);
 }
 
 TIDE_COLD void

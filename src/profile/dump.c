@@ -516,7 +516,6 @@ void
 profile_dump_configured(void)
 {
     char path[PATH_BYTES];
-    char text[512];
     fmt_t out;
     int error = ENAMETOOLONG;
 
@@ -529,12 +528,6 @@ profile_dump_configured(void)
         error = would_lose_another(path) ? 0 : profile_dump(path);
     }
     if (error != 0) {
-        fmt_init_fd(&out, 2, text, sizeof text);
-        fmt_str(&out, "tidemalloc: profile: cannot write ");
-        fmt_printable(&out, path, strlen(path), 256);
-        fmt_str(&out, ": ");
-        fmt_error(&out, error);
-        fmt_char(&out, '\n');
-        fmt_flush(&out);
+        fmt_cannot_write("profile", path, error);
     }
 }

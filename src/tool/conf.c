@@ -127,26 +127,16 @@ check_entry(const char *option, char *entry)
     free(whole);
 }
 
-/* Where a comment begins: a # that is not inside a word, for file names have them. */
-static char *
-comment_in(const char *line)
+/* How long the line is before a comment: a # that is not inside a word, as file names have it. */
+static size_t
+length_without_comment(const char *line)
 {
-    for (const char *at = line; (at = strchr(at, '#')) != NULL; at++) {
-        if (at == line || strchr(" \t\r,", at[-1]) != NULL) {
-            return (char *)(uintptr_t)at;
-        }
-    }
-    return NULL;
-}
+    size_t at = strcspn(line, "#");
 
-static void
-cut_comment(char *line)
-{
-    char *comment = comment_in(line);
-
-    if (comment != NULL) {
-        *comment = '\0';
+    while (at > 0 && line[at] != '\0' && strchr(" \t\r,", line[at - 1]) == NULL) {
+        at += 1 + strcspn(line + at + 1, "#");
     }
+    return at;
 }
 
 void
@@ -158,7 +148,7 @@ conf_check(const char *option, const char *text)
         tool_die(TOOL_INPUT, "out of memory");
     }
     while ((line = strsep(&rest, "\n")) != NULL) {
-        cut_comment(line);
+        line[length_without_comment(line)] = '\0';
         while ((entry = strsep(&line, ",")) != NULL) {
             check_entry(option, entry);
         }
@@ -169,7 +159,8 @@ conf_check(const char *option, const char *text)
 bool
 conf_can_hold(const char *path)
 {
-    const char *comment = comment_in(path);
+    size_t length = strlen(path);
 
-    return strpbrk(path, ",\n") == NULL && comment == NULL && strlen(path) <= CONF_PATH_MAX;
+    return length <= CONF_PATH_MAX && strcspn(path, ",\n") == length &&
+           length_without_comment(path) == length;
 }
