@@ -10,10 +10,9 @@ they were others.
 
 import gdb
 
-HEAP_ALIGN = 4096
-KEY_BITS = (1 << 64) - HEAP_ALIGN
-NOBODY_KEY = (1 << 64) - HEAP_ALIGN
-SAMPLED_KEY = (1 << 64) - 2 * HEAP_ALIGN
+KEY_BITS = 0xFFFF << 48
+NOBODY_KEY = 0xFFFF << 48
+SAMPLED_KEY = 0xFFFE << 48
 SLICE_SHIFT = 15
 SLICE_RECORD_SHIFT = 6
 FRAME_OFFSET_BITS = 48
@@ -41,7 +40,6 @@ class Library:
         if self.objfile is None:
             raise Lacking(self.why_not())
         self.space = self.variable("space")
-        self.heap_empty = self.variable("heap_empty")
         self.guard = int(self.variable("heap_guard"))
         self.list_end = int(self.variable("list_end").address)
         self.classes = self.variable("size_classes")
@@ -88,7 +86,7 @@ class Library:
         for thread in gdb.selected_inferior().threads():
             try:
                 thread.switch()
-                key = int(self.variable("heap_front")["key"])
+                key = int(self.variable("heap_front")["heap"]["key"])
             except gdb.error:
                 continue  # no libthread_db for this, or the thread is not set up yet
             if key != 0:
@@ -185,7 +183,7 @@ def small_state(library, span, address, index, threads):
 
 def heap_name(library, heap, threads):
     """The heap, and whose it is."""
-    key = int(heap.address) - int(library.heap_empty.address) & WORD
+    key = int(heap["key"])
     state = HEAP_STATES.get(int(heap["state"]), "?")
     return f"heap {int(heap.address):#x}, {threads.get(key, state)}"
 
@@ -202,7 +200,7 @@ def owner_of(library, record, span, threads):
             SPAN_FULL: "nobody: full",
         }.get(state_of(span), "nobody for the moment")
     for heap in library.heaps():
-        if int(heap.address) - int(library.heap_empty.address) & WORD == key:
+        if int(heap["key"]) == key:
             lent = ", lent" if state_of(span) == SPAN_FULL else ""
             return heap_name(library, heap, threads) + lent
     return f"damaged: no heap has the key {key:#x}"

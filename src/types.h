@@ -51,27 +51,31 @@ extern TIDE_HIDDEN block_t list_end; /* const: both words 0 */
 typedef struct heap heap_t;
 
 /*
- * A heap's key is its distance from heap_empty, a multiple of HEAP_ALIGN; a thread that has not
- * allocated has the empty heap, key 0.
+ * A heap's key is its number, in the bits that no address has; a thread that has not allocated has
+ * the empty heap, key 0.
  *
  * A span's owner word is that key plus the offset of its class's bin in the front: one load tells
  * free whether the span is the calling thread's and where the block goes. The two cannot be two
- * loads: another thread may take over a lent span between them.
+ * loads: another thread may take over a lent span between them. Less the front's origin, which is
+ * the key less the front's address, it is the bin's address; that of another heap is none at all.
  */
 #define HEAP_ALIGN ((uintptr_t)4096)
-#define OWNER_KEY(owner) ((owner) & ~(HEAP_ALIGN - 1))
+#define HEAP_KEY(number) ((uintptr_t)(number) << 48)
+#define OWNER_KEY(owner) ((owner)&HEAP_KEY(0xffff))
 #define OWNER_BIN_MASK ((uintptr_t)0x7f0)
 #define OWNER_BIN(owner) ((owner)&OWNER_BIN_MASK)
 /* Frees go to the span's own list, not to the bin: it has room, or it is the one its heap allocates
  * from and the bin is full. Without it the span is that one, or it is used up, and lent: another
  * thread may own it by now. */
 #define OWNER_DIRECT ((uintptr_t)0x800)
-#define OWNER_NOBODY_KEY ((uintptr_t)0 - HEAP_ALIGN)
+#define OWNER_NOBODY_KEY HEAP_KEY(0xffff)
 /* Nobody's, and no class's either: large, cold, or no span at all. Bin 0 never has room. */
 #define OWNER_NOBODY OWNER_NOBODY_KEY
 /* The profile's: its blocks are sampled. */
-#define OWNER_SAMPLED_KEY ((uintptr_t)0 - 2 * HEAP_ALIGN)
+#define OWNER_SAMPLED_KEY HEAP_KEY(0xfffe)
 #define OWNER_SAMPLED OWNER_SAMPLED_KEY
+/* Heaps have the numbers from 1 to this. */
+#define HEAP_NUMBER_MAX 0xfffdu
 
 /* The blocks a heap hands out next for one class: the last ones freed, and what refills brought. */
 typedef struct bin {
@@ -88,8 +92,9 @@ typedef struct bin {
 typedef struct heap_front {
     bin_t none;                   /* that of 0 bytes, and of no class: empty, and without room */
     bin_t bins[TIDE_CLASS_COUNT]; /* owner: */
-    uintptr_t key;                /* owner: the heap's key; 0: the empty heap */
-    uintptr_t reach;              /* owner: owner ^ key of what bins take: one of the following */
+    uintptr_t origin;             /* owner: owner word less this: the bin; see OWNER_KEY */
+    uintptr_t reach;              /* owner: such addresses below this take blocks; see below */
+    heap_t *heap;                 /* owner: never NULL; &heap_empty */
     uint8_t lookup[TIDE_FRONT_LOOKUP_LEN]; /* const: TIDE_FRONT_LOOKUP */
 } heap_front_t;
 /* Where a class's bin is in the front: 8 times its entry in the look-up table. */
@@ -97,7 +102,9 @@ typedef struct heap_front {
 TIDE_STATIC_ASSERT(BIN_OFFSET(TIDE_CLASS_COUNT) <= OWNER_BIN_MASK, "an owner word holds it");
 
 /* Bins take blocks of the heap's own spans that are not direct. */
-#define FRONT_STRICT OWNER_BIN_MASK
+#define FRONT_STRICT(front) ((uintptr_t)(front) + OWNER_DIRECT)
+/* Without a heap they take none: no owner word less this is below FRONT_STRICT(NULL). */
+#define FRONT_NO_ORIGIN ((uintptr_t)1)
 /* There is an open bin, which takes those of all spans: heap_free_open sees to it. The heap frees
  * many blocks of other heaps' spans of the class; to ask would be a coin toss, whose misprediction
  * stops the loads of the next blocks. */
@@ -278,6 +285,7 @@ struct heap_caller {
  */
 struct heap {
     bin_t *bins;                /* owner: its thread's front's, or resting_bins */
+    uintptr_t key;              /* const: HEAP_KEY of its number */
     heap_t *next;               /* const after publish: list of all heaps */
     heap_t *next_idle;          /* lock(heaps): orphans, or empty heaps */
     uint32_t state;             /* lock(heaps) to write, relaxed to read: enum heap_state */

@@ -198,7 +198,7 @@ route(heap_t *heap, block_t *block)
     heap_class_t *hc = &heap->classes[c];
     bool bin_full = bin_room(&heap->bins[c]) <= 0;
 
-    if (OWNER_KEY(owner) != heap_key(heap)) {
+    if (OWNER_KEY(owner) != heap->key) {
         remote_free(heap, span, block);
         return;
     }
@@ -245,7 +245,7 @@ count_open_bins(heap_t *heap, uint32_t more)
 {
     heap->open_bins += more;
     if (heap == heap_self()) {
-        front_self()->reach = heap->open_bins > 0 ? FRONT_OPEN : FRONT_STRICT;
+        heap_front_reach(heap);
     }
 }
 
@@ -315,7 +315,9 @@ pass_on_and_free(void *p, unsigned size_class)
 static TIDE_NOINLINE void
 free_direct(void *p, const slice_t *slice)
 {
-    heap_free_direct(p, slice);
+    uintptr_t bin = atomic_load_relaxed(&slice->owner) - heap_front.origin;
+
+    heap_free_direct(p, slice, bin - FRONT_STRICT(&heap_front));
 }
 
 /* The bin is full. What it took too many of while nobody looked goes home. */
@@ -362,11 +364,10 @@ frees_until_look(const heap_class_t *hc, unsigned c, int32_t room, bool open)
 }
 
 void
-heap_free_counted(void *p, const slice_t *slice, size_t at)
+heap_free_counted(void *p, const slice_t *slice, bin_t *bin)
 {
     heap_t *heap = heap_self();
-    unsigned c = (unsigned)(at / sizeof(bin_t) - 1);
-    bin_t *bin = &heap->bins[c];
+    unsigned c = (unsigned)(bin - heap->bins);
     heap_class_t *hc = &heap->classes[c];
     int32_t left = bin->left + BIN_FREE;
     int32_t room = (int16_t)left - 1;
@@ -397,23 +398,22 @@ void
 heap_free_open(void *p, const slice_t *slice)
 {
     block_t *block = p;
-    front_t *front = front_self();
+    heap_front_t *front = &heap_front;
     uintptr_t owner = atomic_load_relaxed(&slice->owner);
-    size_t at = OWNER_BIN(owner);
+    bin_t *bin = (bin_t *)((char *)front + OWNER_BIN(owner));
     uintptr_t sum;
 
-    if (unlikely(!front_bin(front, at)->open) &&
-        ((owner ^ front->key) > OWNER_BIN_MASK || front_bin(front, at)->left == 0)) {
+    if (unlikely(!bin->open) && (owner - front->origin >= FRONT_STRICT(front) || bin->left == 0)) {
         free_direct(p, slice);
         return;
     }
-    if (unlikely(!bin_take_room(front_bin(front, at)))) {
-        heap_free_counted(p, slice, at);
+    if (unlikely(!bin_take_room(bin))) {
+        heap_free_counted(p, slice, bin);
         return;
     }
     if (heap_free_check(block, slice, &sum)) {
-        heap_free_push(block, front_bin(front, at)->head, sum);
-        front_bin(front, at)->head = block;
+        heap_free_push(block, bin->head, sum);
+        bin->head = block;
     }
 }
 
@@ -575,7 +575,7 @@ heap_free_slow(void *p)
         state != SPAN_COLD && slice_has_block_at(space_slice_at(p), p) && !block_is_linked(p)) {
         uintptr_t owner_key = OWNER_KEY(span_owner(span));
 
-        if (owner_key == heap_key(heap)) {
+        if (owner_key == heap->key) {
             route(heap, p); /* lent or current, and the bin is full */
             return;
         }

@@ -44,15 +44,15 @@ heap_free_push(block_t *block, block_t *head, uintptr_t sum)
     block->guard = (uintptr_t)head + sum;
 }
 
-/* A block that does not go to the bin: to its span if that is ours and has room. */
+/* A block that does not go to the bin: to its span if that is ours and has room. `beyond` is how
+ * far what would be its bin is above FRONT_STRICT of the front. */
 TIDE_HOT void
-heap_free_direct(block_t *block, const slice_t *slice)
+heap_free_direct(block_t *block, const slice_t *slice, uintptr_t beyond)
 {
-    uintptr_t strange = atomic_load_relaxed(&slice->owner) ^ front_self()->key;
     uintptr_t sum;
     span_t *span;
 
-    if ((strange & ~OWNER_BIN_MASK) != OWNER_DIRECT) {
+    if (beyond >= OWNER_DIRECT) {
         heap_free_slow(block);
         return;
     }
@@ -73,35 +73,32 @@ heap_free(void *p)
     block_t *block = p;
     slice_t *slice = space_slice_at(p);
     front_t *front = front_self();
-    uintptr_t at = atomic_load_hot(&slice->owner) ^ front->key;
+    bin_t *bin = (bin_t *)(atomic_load_hot(&slice->owner) - front->origin);
     uintptr_t sum;
 
-    if (unlikely(at > front->reach)) {
+    if (unlikely((uintptr_t)bin >= front->reach)) {
         TIDE_OPAQUE(front); /* or reach would be loaded for here */
         if (front->reach == FRONT_OPEN) {
             heap_free_open(block, slice);
         } else {
-            heap_free_direct(block, slice);
+            heap_free_direct(block, slice, (uintptr_t)bin - front->reach);
         }
         return;
     }
-    if (unlikely(!bin_take_room(front_bin(front, at)))) {
-        TIDE_OPAQUE(at);
-        if (front_bin(front, at)->left != -BIN_FREE) {
-            heap_free_counted(block, slice, at);
+    if (unlikely(!bin_take_room(bin))) {
+        if (bin->left != -BIN_FREE) {
+            heap_free_counted(block, slice, bin);
             return;
         }
-        front_bin(front, at)->left = 0; /* full, and known to be */
-        heap_free_direct(block, slice);
+        bin->left = 0; /* full, and known to be */
+        heap_free_slow(block);
         return;
     }
     if (!heap_free_check(block, slice, &sum)) {
         return; /* the bin takes one less for it */
     }
-    TIDE_OPAQUE(at); /* or the sum with front would cost an instruction */
-    heap_free_push(block, front_bin(front, at)->head, sum);
-    TIDE_OPAQUE(at);
-    front_bin(front, at)->head = block;
+    heap_free_push(block, bin->head, sum);
+    bin->head = block;
 }
 
 #endif

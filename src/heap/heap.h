@@ -28,15 +28,6 @@ front_self(void)
     return (front_t *)offset;
 }
 
-/* Takes one of the room left in the bin; false: there was none, or it is time for a look. */
-TIDE_HOT bool
-bin_take_room(front_bin_t *bin)
-{
-    bool below_zero; /* the compiler would first put the bin's address into a register */
-
-    __asm__("subl %2, %0" : "+m"(bin->left), "=@ccs"(below_zero) : "i"(BIN_FREE));
-    return !below_zero;
-}
 #else
 typedef heap_front_t front_t;
 typedef bin_t front_bin_t;
@@ -51,13 +42,6 @@ front_self(void)
     TIDE_OPAQUE(front);
     return front;
 }
-
-TIDE_HOT bool
-bin_take_room(front_bin_t *bin)
-{
-    bin->left -= BIN_FREE;
-    return bin->left >= 0;
-}
 #endif
 
 /* The bin at BIN_OFFSET of a class. */
@@ -67,17 +51,26 @@ front_bin(front_t *front, size_t at)
     return (front_bin_t *)((front_byte_t *)front + at);
 }
 
+/* Takes one of the room left in the bin; false: there was none, or it is time for a look. */
+TIDE_HOT bool
+bin_take_room(bin_t *bin)
+{
+#ifdef __x86_64__
+    bool below_zero; /* the compiler would load, subtract and store */
+
+    __asm__("subl %2, %0" : "+m"(bin->left), "=@ccs"(below_zero) : "i"(BIN_FREE));
+    return !below_zero;
+#else
+    bin->left -= BIN_FREE;
+    return bin->left >= 0;
+#endif
+}
+
 /* The calling thread's heap; never NULL: &heap_empty before its first allocation. */
 TIDE_HOT heap_t *
 heap_self(void)
 {
-    return (heap_t *)((uintptr_t)&heap_empty + front_self()->key);
-}
-
-TIDE_HOT uintptr_t
-heap_key(const heap_t *heap)
-{
-    return (uintptr_t)heap - (uintptr_t)&heap_empty;
+    return front_self()->heap;
 }
 
 /* Counts in the calling thread's heap; lost while it has none. */
@@ -102,6 +95,8 @@ heap_t *heap_attach(void);
 
 /* Runs when a thread ends: its heap becomes an orphan, whole, for the next thread. */
 void heap_thread_exit(void);
+/* What the front's bins take now, if the heap is the calling thread's. */
+void heap_front_reach(const heap_t *heap);
 void heap_threads_init(void); /* registers the thread-exit hook; may be called again */
 
 /* Allocates for threads without a heap: a shared heap under a lock. */
@@ -115,7 +110,7 @@ size_t heap_dissolve_orphans(uint32_t before_tick);
 void heap_let_go_all(heap_t *heap);
 
 /* A heap that owns nothing, on the list of all heaps, its empty bins there or, if bins is NULL, in
- * itself. NULL without metadata. */
+ * itself. NULL without metadata, or when there are as many heaps as there are numbers. */
 heap_t *heap_new(bin_t *bins);
 
 /* The list of every heap ever made. */
@@ -127,6 +122,7 @@ void heap_fork_abrupt(void);
 void heap_locks_acquire(void);
 void heap_locks_release(bool in_child);
 
+extern uint32_t heap_numbers;    /* atomic(relaxed): heaps ever made; lock(heaps) to write */
 extern uint32_t heap_live_count; /* atomic(relaxed): heaps that threads have */
 extern uint32_t heap_trim_epoch; /* atomic(relaxed): heaps that are behind let go of their spans */
 
@@ -195,8 +191,8 @@ void *heap_alloc_slow(size_t size);        /* notes who asks (heap/callers.h) */
 void *heap_alloc_slow_inside(size_t size); /* for others of ours, who note it or do not */
 void *heap_alloc_large(size_t size);
 void heap_free_slow(void *p);
-/* The bin at `at` of the front has no room, or it is time to look. */
-void heap_free_counted(void *p, const slice_t *slice, size_t at);
+/* The bin of the front has no room, or it is time to look. */
+void heap_free_counted(void *p, const slice_t *slice, bin_t *bin);
 /* The block answers the free test of the list it should be on: it is free already. */
 void heap_free_twice(void *p);
 /* No block of ours begins there: another allocator's perhaps, or an error. */

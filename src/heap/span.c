@@ -86,7 +86,7 @@ span_bitmap_free(span_t *span)
 uintptr_t
 span_owner_word(const heap_t *heap, unsigned size_class, uintptr_t direct)
 {
-    return heap_key(heap) + BIN_OFFSET(size_class) + direct;
+    return heap->key + BIN_OFFSET(size_class) + direct;
 }
 
 void

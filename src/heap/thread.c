@@ -20,6 +20,8 @@
 #include "os/os.h"
 
 #define EXIT_ROUNDS 2u
+/* Of the numbers for heaps, those that are not for threads: the fallback has one. */
+#define NUMBERS_KEPT 16u
 #define ORPHAN_SPANS_KEEP 1u /* spans with room of each class */
 
 #define NO_BLOCKS                                                                                  \
@@ -29,7 +31,9 @@
 TIDE_SPARSE heap_t heap_empty TIDE_ALIGNED(HEAP_ALIGN);
 /* What every thread begins with. */
 TIDE_NAMED TIDE_TLS heap_front_t heap_front = {
-    .reach = FRONT_STRICT,
+    .origin = FRONT_NO_ORIGIN,
+    .reach = FRONT_STRICT(NULL),
+    .heap = &heap_empty,
     .none = NO_BLOCKS,
     .bins = {[0 ... TIDE_CLASS_COUNT - 1] = NO_BLOCKS},
     .lookup = {TIDE_FRONT_LOOKUP},
@@ -44,8 +48,9 @@ front_clear(void)
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         heap_front.bins[c] = (bin_t)NO_BLOCKS;
     }
-    heap_front.key = 0;
-    heap_front.reach = FRONT_STRICT;
+    heap_front.origin = FRONT_NO_ORIGIN;
+    heap_front.reach = FRONT_STRICT(NULL);
+    heap_front.heap = &heap_empty;
 }
 
 #ifndef TIDE_SANITIZED
@@ -79,6 +84,7 @@ TIDE_KEPT static void (*const front_maker)(void) = make_front;
 
 uint32_t heap_trim_epoch;
 uint32_t heap_live_count;
+uint32_t heap_numbers;
 
 static lock_t heaps_lock;
 static heap_t *all_heaps;   /* lock(heaps) to write, acquire to read */
@@ -101,13 +107,20 @@ bins_init(bin_t *bins)
     }
 }
 
+void
+heap_front_reach(const heap_t *heap)
+{
+    heap_front.reach = heap->open_bins > 0 ? FRONT_OPEN : FRONT_STRICT(&heap_front);
+}
+
 /* The heap, whose bins are in the front, is the calling thread's from now on. */
 static void
 move_in(heap_t *heap)
 {
     heap->bins = heap_front.bins;
-    heap_front.reach = heap->open_bins > 0 ? FRONT_OPEN : FRONT_STRICT;
-    heap_front.key = heap_key(heap);
+    heap_front.heap = heap;
+    heap_front_reach(heap);
+    heap_front.origin = heap->key - (uintptr_t)&heap_front;
 }
 
 /* The thread has none any more. */
@@ -122,8 +135,12 @@ move_out(heap_t *heap)
 heap_t *
 heap_new(bin_t *bins)
 {
-    heap_t *heap = meta_alloc_aligned(sizeof *heap, HEAP_ALIGN);
+    heap_t *heap;
 
+    if (bins != NULL && atomic_load_relaxed(&heap_numbers) > HEAP_NUMBER_MAX - NUMBERS_KEPT) {
+        return NULL;
+    }
+    heap = meta_alloc_aligned(sizeof *heap, HEAP_ALIGN);
     if (heap == NULL) {
         return NULL;
     }
@@ -137,8 +154,14 @@ heap_new(bin_t *bins)
     atomic_store_relaxed(&heap->state, HEAP_LIVE);
     heap->trim_epoch = atomic_load_relaxed(&heap_trim_epoch);
     lock_acquire(&heaps_lock);
-    heap->next = all_heaps;
-    atomic_store_release(&all_heaps, heap); /* pairs with heap_first */
+    heap->key = HEAP_KEY(heap_numbers + 1);
+    if (heap->key < OWNER_SAMPLED_KEY) {
+        atomic_store_relaxed(&heap_numbers, heap_numbers + 1);
+        heap->next = all_heaps;
+        atomic_store_release(&all_heaps, heap); /* pairs with heap_first */
+    } else {
+        heap = NULL;
+    }
     lock_release(&heaps_lock);
     return heap;
 }

@@ -161,11 +161,12 @@ unit_now_tick(void)
 static TIDE_UNUSED heap_t *
 unit_owner(const span_t *span)
 {
-    uintptr_t owner = span_owner(span);
+    heap_t *heap = heap_first();
 
-    return OWNER_KEY(owner) == OWNER_NOBODY_KEY
-               ? NULL
-               : (heap_t *)((uintptr_t)&heap_empty + OWNER_KEY(owner));
+    while (heap != NULL && heap->key != OWNER_KEY(span_owner(span))) {
+        heap = heap->next;
+    }
+    return heap;
 }
 
 static TIDE_UNUSED enum span_state

@@ -367,7 +367,7 @@ audit_heap(const heap_t *heap)
     }
     require_eq(heap->open_bins, open);
     if (heap == heap_self()) {
-        require_eq(front_self()->reach, open > 0 ? FRONT_OPEN : FRONT_STRICT);
+        require_eq(front_self()->reach, open > 0 ? FRONT_OPEN : FRONT_STRICT(&heap_front));
         require_le(front_self()->none.left, 0);
     }
     for (const span_t *s = heap->spare.first; s != NULL; s = s->next) {

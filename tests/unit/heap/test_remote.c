@@ -241,7 +241,7 @@ test_a_chain_keeps_every_block_in_any_state_it_meets(void **state)
         uint32_t live =
             (uint32_t)(state_wanted == SPAN_POOLED || state_wanted == SPAN_COLD ? n / 2 : n);
         span = make_span(c, held, live);
-        span_set_owner(span, heap_key(heap_new(NULL)));
+        span_set_owner(span, heap_new(NULL)->key);
         require_eq(unit_actor_start(&actor), 0);
         unit_actor_do(&actor, free_some, &some); /* they wait: somebody owns it */
         span_let_go(heap_self(), span, live);

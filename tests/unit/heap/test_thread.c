@@ -265,6 +265,66 @@ test_a_new_heap_and_its_first_records_are_one_os_page(void **state)
     unit_child(make_heap, NULL);
 }
 
+/* --- no number for a heap --------------------------------------------------------------------- */
+
+static void
+use_without_heap(void *arg)
+{
+    struct held some[40];
+
+    held_alloc(&some[0], 100000, 3);
+    for (unsigned i = 1; i < TIDE_ARRAY_LEN(some); i++) {
+        held_alloc(&some[i], 48, i);
+    }
+    require(heap_self() == &heap_empty);
+    held_free(arg); /* another thread's */
+    for (unsigned i = 0; i < TIDE_ARRAY_LEN(some); i++) {
+        held_free(&some[i]);
+    }
+}
+
+static void
+take_and_leave(void *arg)
+{
+    struct held block;
+
+    (void)arg;
+    held_alloc(&block, 48, 2);
+    held_free(&block);
+}
+
+static void
+use_up_numbers(void *arg)
+{
+    static struct unit_actor actors[64];
+    uint32_t before = heap_numbers;
+    unsigned n = 0;
+    heap_t *heap;
+
+    (void)arg;
+    held_alloc(&held[0], 48, 1);
+    while (heap_numbers == before) { /* heaps that ended threads left are taken */
+        require_le(n + 1, TIDE_ARRAY_LEN(actors));
+        require_eq(unit_actor_start(&actors[n]), 0);
+        unit_actor_do(&actors[n++], take_and_leave, NULL);
+    }
+    heap_numbers = HEAP_NUMBER_MAX - 1;
+    heap = heap_new(NULL);
+    require(heap != NULL);
+    require_eq(heap->key, HEAP_KEY(HEAP_NUMBER_MAX));
+    require(heap_new(NULL) == NULL);
+    heap_numbers = HEAP_NUMBER_MAX - 1;
+    unit_on_thread(use_without_heap, &held[0]);
+    require_le(heap_numbers, HEAP_NUMBER_MAX);
+}
+
+static void
+test_threads_beyond_the_last_number_share_a_heap(void **state)
+{
+    (void)state;
+    unit_child(use_up_numbers, NULL);
+}
+
 /* --- no memory for a heap --------------------------------------------------------------------- */
 
 struct starving {
@@ -424,6 +484,7 @@ main(void)
         cmocka_unit_test(test_heaps_are_as_many_as_threads_at_a_time),
         cmocka_unit_test(test_destructors_may_allocate_to_the_last),
         cmocka_unit_test(test_a_new_heap_and_its_first_records_are_one_os_page),
+        cmocka_unit_test(test_threads_beyond_the_last_number_share_a_heap),
         cmocka_unit_test(test_threads_that_get_no_heap_are_told),
         cmocka_unit_test(test_a_forked_child_leaves_other_heaps_alone),
         cmocka_unit_test(test_other_heaps_answer_a_trim_at_their_next_look),
