@@ -17,7 +17,7 @@ def series(name, about, shape, *words):
                      memory_mib=280, seconds=SECONDS + 1)
 
 
-# What the rules remember: 0.5 s of peaks with forecasts and 1 s without, 0.2 s of growth.
+# What the rules remember: up to 1.25 s of peaks with forecasts and 1 s without, 0.2 s of growth.
 SERIES = (
     series("walk", "a random walk", "walk"),
     series("bursts-130ms", "bursts each 130 ms", "bursts", "period=130"),

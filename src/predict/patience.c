@@ -4,16 +4,22 @@
 
 #include "base/bits.h"
 
-static const uint64_t parts[PATIENCE_CHOICES] = PATIENCE_PARTS;
+static const uint64_t percent[PATIENCE_CHOICES] = PATIENCE_PERCENT;
+
+static uint64_t
+window_of(uint32_t choice, uint64_t window_ms)
+{
+    return window_ms * percent[choice] / 100;
+}
 
 TIDE_COLD void
 patience_init(struct patience *state)
 {
-    *state = (struct patience){.chosen = 0};
+    *state = (struct patience){.chosen = PATIENCE_RULE};
 }
 
-/* Bytes that the choice gave back and that are wanted: but for growth, which the rule's own window,
- * which may have held so much, does not have either. */
+/* Bytes that the choice gave back and that are wanted: but for growth, which the longest one, which
+ * held so much, does not have either. */
 static uint64_t
 missing(const struct patience_choice *choice, uint64_t held, const struct tide_record *record)
 {
@@ -39,7 +45,7 @@ choose(struct patience *state, uint64_t window_ms)
     for (uint32_t i = 0; i < PATIENCE_CHOICES; i++) {
         double cost = state->choices[i].cost + (i > before ? risk : 0); /* the shorter come last */
 
-        if (cost < least && window_ms >= parts[i]) { /* a window of 0 keeps nothing */
+        if (cost < least && window_of(i, window_ms) > 0) { /* that keeps nothing */
             least = cost;
             state->chosen = i;
         }
@@ -54,13 +60,12 @@ patience_observe(struct patience *state, uint64_t window_ms, uint64_t spare_byte
     double price = (double)window_ms * PATIENCE_PRICE; /* of a byte that went back too early */
     double memory = (double)(window_ms * PATIENCE_MEMORY) + 1;
     double left = memory / (memory + (double)elapsed_ms);
-    struct peak_params late = {.window_ms = window_ms + window_ms / 4};
-    uint64_t held = peak_level(&state->late);
+    uint64_t held = peak_level(&state->choices[0].peak);
     double at_stake = (double)idle(&state->choices[0], record);
 
     for (uint32_t i = 0; i < PATIENCE_CHOICES; i++) {
         struct patience_choice *choice = &state->choices[i];
-        struct peak_params params = {.window_ms = window_ms / parts[i]};
+        struct peak_params params = {.window_ms = window_of(i, window_ms)};
         /* Between two records nothing goes back; over a long time nobody looked, it does. */
         uint64_t kept_ms = elapsed_ms <= window_ms ? elapsed_ms : params.window_ms;
 
@@ -69,7 +74,6 @@ patience_observe(struct patience *state, uint64_t window_ms, uint64_t spare_byte
         peak_observe(&choice->peak, &params, record);
         choice->level = max_zu(peak_level(&choice->peak), record->used_bytes + spare_bytes);
     }
-    peak_observe(&state->late, &late, record);
     state->stake *= left;
     state->stake = at_stake > state->stake ? at_stake : state->stake;
     choose(state, window_ms);
@@ -79,11 +83,11 @@ patience_observe(struct patience *state, uint64_t window_ms, uint64_t spare_byte
 TIDE_COLD uint64_t
 patience_window(const struct patience *state, uint64_t window_ms, bool learned)
 {
-    return window_ms / parts[learned ? state->chosen : 0];
+    return window_of(learned ? state->chosen : PATIENCE_RULE, window_ms);
 }
 
 TIDE_COLD const struct peak_state *
 patience_peak(const struct patience *state, bool learned)
 {
-    return &state->choices[learned ? state->chosen : 0].peak;
+    return &state->choices[learned ? state->chosen : PATIENCE_RULE].peak;
 }

@@ -3,17 +3,17 @@
  * For how long free memory is kept: the recent-peak rule's window, learned by what shorter ones
  * would have cost.
  *
- * Some choices (PATIENCE_PARTS: parts of the rule's own window) are followed side by side, each a
+ * Some choices (PATIENCE_PERCENT of the rule's own window) are followed side by side, each a
  * recent-peak rule of its own. A choice pays for what it keeps, bytes * time, and for what it
- * would have given back although it is wanted again before the rule's own window ends (or a quarter
- * later: what goes back does not go at once). That is when the rule itself gives up waiting, so its
- * window says what giving back and getting back is worth (rent or buy: Karlin, Manasse, Rudolph and
- * Sleator, "Competitive snoopy caching", doi:10.1007/BF01762111); PATIENCE_PRICE windows, since
- * where both cost the same it is better to keep. Costs fade, to a half within PATIENCE_MEMORY
- * windows; the least one is followed, at first the rule's own. A shorter one than before only when
- * it would have saved PATIENCE_RISK of what being wrong once will cost, by the most that lay idle
- * of late: else each process would begin with a mistake (as it does where it first rests for longer
- * than a third of the window).
+ * would have given back although it is wanted again while the longest one keeps it. About then the
+ * rule itself gives up waiting, so its window says what giving back and getting back is worth (rent
+ * or buy: Karlin, Manasse, Rudolph and Sleator, "Competitive snoopy caching",
+ * doi:10.1007/BF01762111); PATIENCE_PRICE windows, since where both cost the same it is better to
+ * keep. Costs fade, to a half within PATIENCE_MEMORY windows; the least one is followed, at first
+ * the rule's own. A shorter one than before only when it would have saved PATIENCE_RISK of what
+ * being wrong once will cost, by the most that lay idle of late: else each process would begin with
+ * a mistake (as it does where it first rests for longer than a third of the window). One that is
+ * longer than the rule's own, since what is wanted just after that would be given back each time.
  *
  * Wrong after the waves have changed: one or two come back to memory that was given back too early.
  * Memory: one struct, 500 bytes; cost: that of peak.h for each choice. Pure; the caller
@@ -24,10 +24,12 @@
 
 #include "predict/peak.h"
 
-#define PATIENCE_CHOICES 4u
-#define PATIENCE_PARTS                                                                             \
+#define PATIENCE_CHOICES 5u
+#define PATIENCE_RULE                                                                              \
+    1u /* the choice that is the rule's own window; the longest one is the first */
+#define PATIENCE_PERCENT                                                                           \
     {                                                                                              \
-        1, 2, 5, 10                                                                                \
+        125, 100, 50, 20, 10                                                                       \
     }
 #define PATIENCE_MEMORY 10u
 #define PATIENCE_PRICE 1.5
@@ -40,10 +42,9 @@ struct patience_choice {
 };
 
 struct patience {
-    struct patience_choice choices[PATIENCE_CHOICES]; /* the first one is the rule's own window */
-    struct peak_state late;                           /* of the rule's own window and a quarter */
-    double stake;                                     /* bytes: the most that lay idle, fading */
-    uint64_t seen_ms;                                 /* of the last record; 0: none yet */
+    struct patience_choice choices[PATIENCE_CHOICES];
+    double stake;     /* bytes: the most that lay idle, fading */
+    uint64_t seen_ms; /* of the last record; 0: none yet */
     uint32_t chosen;
 };
 

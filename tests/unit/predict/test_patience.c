@@ -12,12 +12,12 @@
 #define WINDOW 1000u
 #define PASS 100u
 
-static const uint64_t parts[] = PATIENCE_PARTS;
+static const uint64_t percent[] = PATIENCE_PERCENT;
 
 /* A level, and who watches it. */
 struct run {
     struct patience patience;
-    struct peak_state late; /* of a window and a quarter: above is growth */
+    struct peak_state late; /* of the longest choice: above is growth */
     uint64_t now_ms;
     uint64_t level; /* MiB */
     uint64_t held;  /* MiB, by what was chosen */
@@ -52,7 +52,7 @@ static void
 pass(struct run *run, uint64_t level, uint64_t top)
 {
     struct tide_record record;
-    const struct peak_params late = {.window_ms = WINDOW + WINDOW / 4};
+    const struct peak_params late = {.window_ms = WINDOW * percent[0] / 100};
     uint64_t rule = peak_level(&run->late) / MIB;
 
     run->now_ms += PASS;
@@ -186,6 +186,23 @@ test_what_changes_is_learned_anew(void **state)
     require_ge(window(&run), 500);
 }
 
+/* The rule itself gives it back a moment before it is wanted, each time. */
+static void
+test_waves_just_longer_than_the_rule_are_outlasted_as_well(void **state)
+{
+    struct run run;
+
+    (void)state;
+    begin(&run, 0);
+    waves(&run, 1, 11, 3);
+    require_ge(window(&run), WINDOW);
+    for (unsigned wave = 0; wave < 20; wave++) {
+        require_eq(run.held, 200);
+        hold(&run, 200, 1);
+        hold(&run, 20, 11);
+    }
+}
+
 /* Where every gap is as likely, what is chosen costs little more than the best choice. */
 static void
 test_it_costs_little_more_than_the_best_choice(void **state)
@@ -225,10 +242,10 @@ test_a_sleep_costs_a_window(void **state)
     begin(&run, 0);
     hold(&run, 200, 3);
     hold(&run, 20, 1);
-    before = run.patience.choices[0].cost;
+    before = run.patience.choices[PATIENCE_RULE].cost;
     run.now_ms += 1000000;
     hold(&run, 20, 1);
-    assert_true(run.patience.choices[0].cost <= before + 180.0 * MIB * WINDOW);
+    assert_true(run.patience.choices[PATIENCE_RULE].cost <= before + 180.0 * MIB * WINDOW);
 }
 
 static void
@@ -254,7 +271,7 @@ test_not_learned_is_the_rule_itself(void **state)
     }
     for (unsigned i = 0; i < PATIENCE_CHOICES; i++) {
         run.patience.chosen = i;
-        require_eq(patience_window(&run.patience, WINDOW, true), WINDOW / parts[i]);
+        require_eq(patience_window(&run.patience, WINDOW, true), WINDOW * percent[i] / 100);
         require_eq(patience_window(&run.patience, 0, true), 0);
     }
 }
@@ -267,6 +284,7 @@ main(void)
         cmocka_unit_test(test_memory_that_is_not_wanted_back_goes_soon),
         cmocka_unit_test(test_short_rests_never_cost_anything),
         cmocka_unit_test(test_waves_are_outlasted),
+        cmocka_unit_test(test_waves_just_longer_than_the_rule_are_outlasted_as_well),
         cmocka_unit_test(test_what_changes_is_learned_anew),
         cmocka_unit_test(test_it_costs_little_more_than_the_best_choice),
         cmocka_unit_test(test_a_sleep_costs_a_window),
