@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "api/foreign.h"
@@ -139,15 +138,13 @@ follow_learn(void)
 __attribute__((constructor)) static void
 tide_constructor(int argc, char **argv)
 {
-    TIDE_WARM_TEXT(conf_env, CONF_ENV);
-
     heap_threads_init();
     fork_register();
     os_note_static_tls();
     os_note_arguments(argc > 0 ? argv : NULL);
     /* Who asks for help, statistics or a damaged option's message gets them even if the program
      * never allocates. */
-    if (getenv(conf_env) != NULL) {
+    if (options_environment() != NULL) {
         (void)tide_init_once();
     }
     profiling_constructor();

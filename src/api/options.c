@@ -439,23 +439,33 @@ read_proc_environ(void)
     syscall(SYS_close, fd);
 }
 
+const char *
+options_environment(void)
+{
+    TIDE_WARM_TEXT(prefix, CONF_ENV "=");
+
+    for (char **variable = environ; variable != NULL && *variable != NULL; variable++) {
+        size_t same = 0;
+
+        while (same < sizeof prefix - 1 && (*variable)[same] == prefix[same]) {
+            same++;
+        }
+        if (same == sizeof prefix - 1) {
+            return *variable + same;
+        }
+    }
+    return NULL;
+}
+
 static void
 read_environment(void)
 {
-    TIDE_WARM_TEXT(prefix, CONF_ENV "=");
-    char **variable = environ;
+    const char *text = options_environment();
 
-    if (variable == NULL) {
+    if (environ == NULL) {
         read_proc_environ();
-        return;
-    }
-    for (; *variable != NULL; variable++) {
-        if (strncmp(*variable, prefix, sizeof prefix - 1) == 0) {
-            const char *text = *variable + sizeof prefix - 1;
-
-            options_parse(CONF_ENV, text, strlen(text), STDERR_FILENO);
-            return;
-        }
+    } else if (text != NULL) {
+        options_parse(CONF_ENV, text, strlen(text), STDERR_FILENO);
     }
 }
 

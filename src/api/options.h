@@ -91,6 +91,10 @@ void options_follow(void);
 /* Formats the present value of one option. Returns 0 or ENOENT. Thread-safe. */
 int options_get_by_name(const char *name, size_t name_len, fmt_t *out);
 
+/* What the environment says (TIDE_CONF), NULL: nothing. Touches no page of libc, as getenv would: a
+ * small process has the less of it in RAM. */
+const char *options_environment(void);
+
 /* True when the process runs with raised privileges and must not trust its surroundings. */
 bool options_is_secure(void);
 
