@@ -95,7 +95,7 @@ heap_t *heap_attach(void);
 
 /* Runs when a thread ends: its heap becomes an orphan, whole, for the next thread. */
 void heap_thread_exit(void);
-/* What the front's bins take now, if the heap is the calling thread's. */
+/* What the front's bins take now; the heap is the calling thread's. */
 void heap_front_reach(const heap_t *heap);
 void heap_threads_init(void); /* registers the thread-exit hook; may be called again */
 
@@ -122,7 +122,7 @@ void heap_fork_abrupt(void);
 void heap_locks_acquire(void);
 void heap_locks_release(bool in_child);
 
-extern uint32_t heap_numbers;    /* atomic(relaxed): heaps ever made; lock(heaps) to write */
+extern uint32_t heap_numbers;    /* lock(heaps): the last number given to a heap */
 extern uint32_t heap_live_count; /* atomic(relaxed): heaps that threads have */
 extern uint32_t heap_trim_epoch; /* atomic(relaxed): heaps that are behind let go of their spans */
 

@@ -276,8 +276,12 @@ fallback_heap(void)
     heap_t *heap = atomic_load_acquire(&fallback);
     heap_t *none = NULL;
 
-    if (heap != NULL || (heap = heap_new(NULL)) == NULL) {
+    if (heap != NULL) {
         return heap;
+    }
+    heap = heap_new(NULL);
+    if (heap == NULL) { /* no memory, or others were faster and had the last numbers */
+        return atomic_load_acquire(&fallback);
     }
     if (!atomic_cas_acq_rel(&fallback, &none, heap)) {
         heap = none; /* another thread was faster; ours stays unused */

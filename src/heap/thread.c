@@ -21,7 +21,7 @@
 
 #define EXIT_ROUNDS 2u
 /* Of the numbers for heaps, those that are not for threads: the fallback has one. */
-#define NUMBERS_KEPT 16u
+#define NUMBERS_KEPT 64u
 #define ORPHAN_SPANS_KEEP 1u /* spans with room of each class */
 
 #define NO_BLOCKS                                                                                  \
@@ -132,18 +132,47 @@ move_out(heap_t *heap)
     front_clear();
 }
 
+/* A number that no heap has; 0: there is none left, for a thread's heap or for any. */
+static uint32_t
+number_take(bool for_thread)
+{
+    uint32_t highest = HEAP_NUMBER_MAX - (for_thread ? NUMBERS_KEPT : 0);
+    uint32_t number = 0;
+
+    lock_acquire(&heaps_lock);
+    if (heap_numbers < highest) {
+        number = ++heap_numbers;
+    }
+    lock_release(&heaps_lock);
+    return number;
+}
+
+/* It was not used. */
+static void
+number_give_back(uint32_t number)
+{
+    lock_acquire(&heaps_lock);
+    if (heap_numbers == number) {
+        heap_numbers--;
+    }
+    lock_release(&heaps_lock);
+}
+
 heap_t *
 heap_new(bin_t *bins)
 {
+    uint32_t number = number_take(bins != NULL);
     heap_t *heap;
 
-    if (bins != NULL && atomic_load_relaxed(&heap_numbers) > HEAP_NUMBER_MAX - NUMBERS_KEPT) {
+    if (number == 0) {
         return NULL;
     }
     heap = meta_alloc_aligned(sizeof *heap, HEAP_ALIGN);
     if (heap == NULL) {
+        number_give_back(number);
         return NULL;
     }
+    heap->key = HEAP_KEY(number);
     for (unsigned i = HEAP_RECORDS; i-- > 0;) {
         span_record_free(&heap->records[i]);
     }
@@ -154,14 +183,8 @@ heap_new(bin_t *bins)
     atomic_store_relaxed(&heap->state, HEAP_LIVE);
     heap->trim_epoch = atomic_load_relaxed(&heap_trim_epoch);
     lock_acquire(&heaps_lock);
-    heap->key = HEAP_KEY(heap_numbers + 1);
-    if (heap->key < OWNER_SAMPLED_KEY) {
-        atomic_store_relaxed(&heap_numbers, heap_numbers + 1);
-        heap->next = all_heaps;
-        atomic_store_release(&all_heaps, heap); /* pairs with heap_first */
-    } else {
-        heap = NULL;
-    }
+    heap->next = all_heaps;
+    atomic_store_release(&all_heaps, heap); /* pairs with heap_first */
     lock_release(&heaps_lock);
     return heap;
 }
@@ -226,7 +249,9 @@ heap_attach(void)
     if (heap != &heap_empty) {
         return heap;
     }
-    if (heap_thread_over || tide_init_once() != 0) {
+    /* Owner words have keys above all addresses of bins; a stack with thread-local data may have
+     * been asked for beyond (5-level paging). */
+    if (heap_thread_over || OWNER_KEY(FRONT_STRICT(&heap_front)) != 0 || tide_init_once() != 0) {
         return NULL;
     }
     heap = take_idle();

@@ -43,7 +43,7 @@ choose(struct patience *state, uint64_t window_ms)
     double least = state->choices[before].cost;
 
     for (uint32_t i = 0; i < PATIENCE_CHOICES; i++) {
-        double cost = state->choices[i].cost + (i > before ? risk : 0); /* the shorter come last */
+        double cost = state->choices[i].cost + (percent[i] < percent[before] ? risk : 0);
 
         if (cost < least && window_of(i, window_ms) > 0) { /* that keeps nothing */
             least = cost;
@@ -60,14 +60,15 @@ patience_observe(struct patience *state, uint64_t window_ms, uint64_t spare_byte
     double price = (double)window_ms * PATIENCE_PRICE; /* of a byte that went back too early */
     double memory = (double)(window_ms * PATIENCE_MEMORY) + 1;
     double left = memory / (memory + (double)elapsed_ms);
-    uint64_t held = peak_level(&state->choices[0].peak);
-    double at_stake = (double)idle(&state->choices[0], record);
+    uint64_t held = peak_level(&state->choices[PATIENCE_LONGEST].peak);
+    double at_stake = (double)idle(&state->choices[PATIENCE_LONGEST], record);
 
     for (uint32_t i = 0; i < PATIENCE_CHOICES; i++) {
         struct patience_choice *choice = &state->choices[i];
         struct peak_params params = {.window_ms = window_of(i, window_ms)};
         /* Between two records nothing goes back; over a long time nobody looked, it does. */
-        uint64_t kept_ms = elapsed_ms <= window_ms ? elapsed_ms : params.window_ms;
+        uint64_t kept_ms =
+            elapsed_ms <= window_ms ? elapsed_ms : min_zu(elapsed_ms, params.window_ms);
 
         choice->cost = choice->cost * left + (double)missing(choice, held, record) * price +
                        (double)idle(choice, record) * (double)kept_ms;

@@ -25,11 +25,12 @@
 #include "predict/peak.h"
 
 #define PATIENCE_CHOICES 5u
-#define PATIENCE_RULE                                                                              \
-    1u /* the choice that is the rule's own window; the longest one is the first */
+/* The rule's own window, which a zeroed state follows, and the longest. */
+#define PATIENCE_RULE 0u
+#define PATIENCE_LONGEST 1u
 #define PATIENCE_PERCENT                                                                           \
     {                                                                                              \
-        125, 100, 50, 20, 10                                                                       \
+        100, 125, 50, 20, 10                                                                       \
     }
 #define PATIENCE_MEMORY 10u
 #define PATIENCE_PRICE 1.5

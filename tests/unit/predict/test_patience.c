@@ -52,7 +52,7 @@ static void
 pass(struct run *run, uint64_t level, uint64_t top)
 {
     struct tide_record record;
-    const struct peak_params late = {.window_ms = WINDOW * percent[0] / 100};
+    const struct peak_params late = {.window_ms = WINDOW * percent[PATIENCE_LONGEST] / 100};
     uint64_t rule = peak_level(&run->late) / MIB;
 
     run->now_ms += PASS;
@@ -96,9 +96,11 @@ waves(struct run *run, unsigned high, unsigned low, unsigned count)
 static void
 test_nothing_is_learned_before_memory_is_free(void **state)
 {
+    static const struct patience zeroed; /* as the keeper's is */
     struct run run;
 
     (void)state;
+    require_eq(patience_window(&zeroed, WINDOW, true), WINDOW);
     begin(&run, 0);
     require_eq(window(&run), WINDOW);
     for (uint64_t level = 1; level < 100; level++) {
