@@ -3,7 +3,6 @@
 # and they themselves at their exit, threads of theirs make children all the time. No child hangs or
 # writes, none of the processes is the worse for it, and what stays is one file, which is of use.
 # only: tide
-. "$here/programs/statistics.sh"
 forks=$(t_build "$here/programs/learn_forks.c")
 state=$PWD/state
 learn=predict:on,learn:$state
@@ -26,8 +25,9 @@ runs_between() {
 }
 # The next run knows what they wrote.
 is_of_use() {
-    run "$learn" "$forks"
-    [ "$(figure learn_known)" -ge 3 ] || fail "knows $(figure learn_known) phases only"
+    local known
+    known=$(preloaded TIDE_CONF="$learn" "$forks" known 2>err) && [ ! -s err ] || fail "$(cat err)"
+    ((known >= 3)) || fail "knows $known phases only"
 }
 
 storm 3 wait

@@ -3,7 +3,7 @@
  * Grows, and then makes children in several threads without a pause, while what it grew by is
  * written: by the keeper if it is told to wait for that, and at its exit, during which the children
  * go on. They allocate, grow further than their parent, have children of their own, exit or end at
- * once: learn_forks [wait]
+ * once: learn_forks [wait | known]; `known` prints how many phases earlier runs have taught.
  */
 #include "check.h"
 #include <dlfcn.h>
@@ -38,13 +38,19 @@ grow(size_t mib)
 }
 
 static uint64_t
-saved(void)
+figure(const char *name)
 {
     uint64_t count;
     size_t size = sizeof count;
 
-    CHECK(ctl("stats.learn_saved", &count, &size, NULL, 0) == 0);
+    CHECK(ctl(name, &count, &size, NULL, 0) == 0);
     return count;
+}
+
+static uint64_t
+saved(void)
+{
+    return figure("stats.learn_saved");
 }
 
 static void
@@ -105,20 +111,23 @@ int
 main(int argc, char **argv)
 {
     void *symbol = dlsym(RTLD_DEFAULT, "tide_ctl");
+    const char *what = argc > 1 ? argv[1] : "";
     pthread_t thread;
 
-    (void)argv;
     CHECK(symbol != NULL);
     memcpy(&ctl, &symbol, sizeof ctl);
     grow(24);
-    if (argc > 1) {
+    if (strcmp(what, "known") == 0) {
+        printf("%llu\n", (unsigned long long)figure("stats.learn_known"));
+        fflush(stdout); /* or children would print it again */
+    } else if (strcmp(what, "wait") == 0) {
         sleep(QUIET_SECONDS); /* the keeper writes after ten */
         CHECK(saved() == 0);
     }
     for (int i = 0; i < THREADS; i++) {
         CHECK(pthread_create(&thread, NULL, make_children, NULL) == 0);
     }
-    if (argc > 1) {
+    if (strcmp(what, "wait") == 0) {
         wait_until_saved();
     }
     grow(24); /* another caller: there is something to write at the exit */
