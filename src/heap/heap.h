@@ -27,7 +27,6 @@ front_self(void)
     __asm__("mov heap_front@gottpoff(%%rip), %0" : "=r"(offset));
     return (front_t *)offset;
 }
-
 #else
 typedef heap_front_t front_t;
 typedef bin_t front_bin_t;

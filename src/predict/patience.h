@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For how long free memory is kept: the recent-peak rule's window, learned by what shorter ones
- * would have cost.
+ * For how long free memory is kept: the recent-peak rule's window, learned by what others would
+ * have cost.
  *
  * Some choices (PATIENCE_PERCENT of the rule's own window) are followed side by side, each a
  * recent-peak rule of its own. A choice pays for what it keeps, bytes * time, and for what it
