@@ -65,7 +65,7 @@ parse_bool(const char *text, size_t len, uint64_t *number)
 }
 
 static int
-parse_enum(const struct option *option, const char *text, size_t len, uint64_t *number)
+find_word(const struct option *option, const char *text, size_t len, uint64_t *number)
 {
     size_t word_len;
     const char *word;
@@ -77,6 +77,21 @@ parse_enum(const struct option *option, const char *text, size_t len, uint64_t *
         }
     }
     return EINVAL;
+}
+
+/* Who says true or false means on or off, where there is such a word. */
+static int
+parse_enum(const struct option *option, const char *text, size_t len, uint64_t *number)
+{
+    uint64_t is_on;
+
+    if (find_word(option, text, len, number) == 0) {
+        return 0;
+    }
+    if (parse_bool(text, len, &is_on) != 0) {
+        return EINVAL;
+    }
+    return is_on != 0 ? find_word(option, "on", 2, number) : find_word(option, "off", 3, number);
 }
 
 /* Shift of a size's suffix; 64 when it is none. */

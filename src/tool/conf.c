@@ -7,6 +7,9 @@
 
 #include "api/options.h"
 
+#define WORDS_ON "true|on|yes|1"
+#define WORDS_OFF "false|off|no|0"
+
 enum type { TYPE_BOOL, TYPE_SIZE, TYPE_INT, TYPE_STRING, TYPE_ENUM };
 
 static const struct known {
@@ -37,12 +40,20 @@ is_one_of(const char *words, const char *value)
     return false;
 }
 
+/* true and the like mean on, false and the like off, where there is such a word. */
+static bool
+is_word_of(const char *words, const char *value)
+{
+    return is_one_of(words, value) || (is_one_of(WORDS_ON, value) && is_one_of(words, "on")) ||
+           (is_one_of(WORDS_OFF, value) && is_one_of(words, "off"));
+}
+
 static void
 check(const char *option, const struct known *k, const char *value)
 {
     switch (k->type) {
     case TYPE_BOOL:
-        if (!is_one_of("true|false|on|off|yes|no|1|0", value)) {
+        if (!is_one_of(WORDS_ON "|" WORDS_OFF, value)) {
             tool_misused("%s takes true or false, not '%s'", option, value);
         }
         break;
@@ -53,7 +64,7 @@ check(const char *option, const struct known *k, const char *value)
         (void)tool_number(option, value, k->min, k->max);
         break;
     case TYPE_ENUM:
-        if (!is_one_of(k->unit, value)) {
+        if (!is_word_of(k->unit, value)) {
             tool_misused("%s takes one of %s, not '%s'", option, k->unit, value);
         }
         break;
@@ -98,33 +109,43 @@ trim(char *text)
     return text;
 }
 
+/* What is done with each entry: its name and its value, which is NULL where there is no colon. */
+typedef void entry_fn(const char *option, const char *name, const char *value, void *context);
+
 static void
-check_entry(const char *option, char *entry)
+check_entry(const char *option, const char *name, const char *value, void *context)
 {
-    char *value = strchr(entry, ':'), *whole;
-    const struct known *k;
+    const struct known *k = find(name);
+    char *whole;
+
+    (void)context;
+    if (k == NULL) {
+        tool_misused("%s: there is no option '%s'; `TIDE_CONF=help:true tide run --no-profile true`"
+                     " lists them",
+                     option, name);
+    }
+    if (value == NULL) {
+        tool_misused("%s: '%s' has no value: write %s:VALUE", option, name, name);
+    }
+    if (asprintf(&whole, "%s: %s", option, name) < 0) {
+        tool_die(TOOL_INPUT, "out of memory");
+    }
+    check(whole, k, value);
+    free(whole);
+}
+
+static void
+split_entry(const char *option, char *entry, entry_fn *use, void *context)
+{
+    char *value = strchr(entry, ':');
 
     if (value != NULL) {
         *value++ = '\0';
     }
     entry = trim(entry);
-    if (entry[0] == '\0' && value == NULL) {
-        return; /* a comma too many */
+    if (entry[0] != '\0' || value != NULL) { /* else a comma too many */
+        use(option, entry, value == NULL ? NULL : trim(value), context);
     }
-    k = find(entry);
-    if (k == NULL) {
-        tool_misused("%s: there is no option '%s'; `TIDE_CONF=help:true tide run --no-profile true`"
-                     " lists them",
-                     option, entry);
-    }
-    if (value == NULL) {
-        tool_misused("%s: '%s' has no value: write %s:VALUE", option, entry, entry);
-    }
-    if (asprintf(&whole, "%s: %s", option, entry) < 0) {
-        tool_die(TOOL_INPUT, "out of memory");
-    }
-    check(whole, k, trim(value));
-    free(whole);
 }
 
 /* How long the line is before a comment: a # that is not inside a word, as file names have it. */
@@ -139,8 +160,8 @@ length_without_comment(const char *line)
     return at;
 }
 
-void
-conf_check(const char *option, const char *text)
+static void
+split(const char *option, const char *text, entry_fn *use, void *context)
 {
     char *copy = strdup(text), *rest = copy, *line, *entry;
 
@@ -150,10 +171,47 @@ conf_check(const char *option, const char *text)
     while ((line = strsep(&rest, "\n")) != NULL) {
         line[length_without_comment(line)] = '\0';
         while ((entry = strsep(&line, ",")) != NULL) {
-            check_entry(option, entry);
+            split_entry(option, entry, use, context);
         }
     }
     free(copy);
+}
+
+void
+conf_check(const char *option, const char *text)
+{
+    split(option, text, check_entry, NULL);
+}
+
+struct asked {
+    const char *name;
+    bool is_on;
+};
+
+static void
+note_entry(const char *option, const char *name, const char *value, void *context)
+{
+    struct asked *asked = context;
+
+    (void)option;
+    if (value != NULL && strcmp(name, asked->name) == 0) {
+        if (is_one_of(WORDS_ON, value)) {
+            asked->is_on = true;
+        } else if (is_one_of(WORDS_OFF, value)) {
+            asked->is_on = false;
+        }
+    }
+}
+
+bool
+conf_turns_on(const char *text, const char *name, bool before)
+{
+    struct asked asked = {.name = name, .is_on = before};
+
+    if (text != NULL) {
+        split("", text, note_entry, &asked);
+    }
+    return asked.is_on;
 }
 
 bool

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Is what TIDE_CONF is to hold what the library takes? A program that was started with a wrong
- * value runs without it, so it is told before. Both end the program with a complaint when not;
- * `option` is where the text comes from.
+ * value runs without it, so it is told before. Those with an `option`, which is where the text comes
+ * from, end the program with a complaint when not.
  */
 #ifndef TIDE_TOOL_CONF_H
 #define TIDE_TOOL_CONF_H
@@ -13,6 +13,8 @@
 void conf_check_value(const char *option, const char *name, const char *value);
 /* key:value, separated by commas or line ends; comments are up to the end of the line. */
 void conf_check(const char *option, const char *text);
+/* Does the text, which may be NULL, leave the option of that name on? `before` it was. */
+bool conf_turns_on(const char *text, const char *name, bool before);
 /* A path as a value: without commas, line ends and comments, and not too long. */
 #define CONF_PATH_MAX 255u
 bool conf_can_hold(const char *path);

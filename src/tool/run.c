@@ -123,15 +123,11 @@ conf_path(const char *option, const char *path)
 }
 
 static bool
-predicts(const char *conf)
-{
-    return conf != NULL && strstr(conf, "predict:on") != NULL;
-}
-
-static bool
 wants_prediction(const struct options *o)
 {
-    return o->predict || predicts(getenv("TIDE_CONF")) || predicts(o->conf);
+    bool before = conf_turns_on(getenv("TIDE_CONF"), "predict", false);
+
+    return conf_turns_on(o->conf, "predict", o->predict || before);
 }
 
 /* Where what is learned is kept, from malloc; NULL: nowhere. */

@@ -165,6 +165,24 @@ test_bool_words(void **state)
                    "(kept false)\n");
 }
 
+/* Words mean on and off where there are such words: predict:false is what people write. */
+static void
+test_bool_words_of_enums(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("predict:true"), 0);
+    assert_int_equal(tide_opt.predict, TIDE_PREDICT_ON);
+    assert_int_equal(parse("predict:false"), 0);
+    assert_int_equal(tide_opt.predict, TIDE_PREDICT_OFF);
+    assert_int_equal(parse("page:1"), 0);
+    assert_int_equal(tide_opt.page, TIDE_PAGE_ON);
+    assert_int_equal(parse("page:no"), 0);
+    assert_int_equal(tide_opt.page, TIDE_PAGE_OFF);
+    assert_int_equal(parse("page:auto"), 0);
+    expect_refused("purge:true",
+                   "tidemalloc: TIDE_CONF: purge: 'true' is not one of off|peak (kept peak)\n");
+}
+
 static void
 test_size_suffixes_and_bounds(void **state)
 {
@@ -505,6 +523,7 @@ main(int argc, char **argv)
         cmocka_unit_test_setup(test_table_is_sound, restore),
         cmocka_unit_test_setup(test_value_read_back_is_accepted, restore),
         cmocka_unit_test_setup(test_bool_words, restore),
+        cmocka_unit_test_setup(test_bool_words_of_enums, restore),
         cmocka_unit_test_setup(test_size_suffixes_and_bounds, restore),
         cmocka_unit_test_setup(test_int_bounds, restore),
         cmocka_unit_test_setup(test_enum_words, restore),
