@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Is what TIDE_CONF is to hold what the library takes? A program that was started with a wrong
- * value runs without it, so it is told before. Those with an `option`, which is where the text comes
- * from, end the program with a complaint when not.
+ * value runs without it, so it is told before. Calls with an `option`, where the text comes from,
+ * end the program with a complaint when not.
  */
 #ifndef TIDE_TOOL_CONF_H
 #define TIDE_TOOL_CONF_H

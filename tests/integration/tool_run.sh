@@ -103,15 +103,19 @@ HOME=$here/nohome expect 0 "$tide" run --predict env
 expect 0 "$tide" run -c abort:false -c purge:off env
 said ",abort:false,purge:off"
 
-# learns: the words before `tide run` and the options lead to a directory of what is learned. What comes last wins.
+# learns TIDE_CONF [OPTIONS]: something is learned then, for forecasts are on. What is last wins.
 learns() {
     local before=$1
     shift
-    HOME=$here XDG_STATE_HOME=$here/state TIDE_CONF=$before "$tide" run "$@" env 2>err | grep -q ',learn:'
+    TIDE_CONF=$before "$tide" run "$@" env >out 2>err
+    grep -q ',learn:' out
 }
-learns predict:on && learns " predict : true" && learns "" -c predict:1 || fail "on is not understood"
+export XDG_STATE_HOME=$here/state
+learns predict:on && learns " predict : true" && learns "" -c predict:1 ||
+    fail "on is not understood"
 ! learns "" && ! learns predict:true -c predict:false && ! learns "" --predict -c predict:no ||
     fail "off is not understood"
+unset XDG_STATE_HOME
 
 expect 42 "$tide" run -- sh -c 'exit 42'
 expect 0 "$tide" run printf '%s\n' --help
