@@ -38,14 +38,33 @@ tide_free(void *p)
     heap_free(p);
 }
 
+/* Objects of one byte. The dynamic linker asks so for its record of a library that it opens. */
+TIDE_NOINLINE static void *
+calloc_bytes(size_t bytes, uintptr_t caller)
+{
+    if (bytes > FOREIGN_RECORD_MIN) {
+        foreign_note_caller(caller);
+    }
+    return heap_alloc_zeroed(bytes);
+}
+
+TIDE_NOINLINE TIDE_COLD static void *
+calloc_overflows(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
 TIDE_EXPORT TIDE_ENTRY void *
 tide_calloc(size_t count, size_t size)
 {
     size_t bytes;
 
+    if (unlikely(size == 1)) {
+        return calloc_bytes(count, (uintptr_t)__builtin_return_address(0));
+    }
     if (unlikely(__builtin_mul_overflow(count, size, &bytes))) {
-        errno = ENOMEM;
-        return NULL;
+        return calloc_overflows();
     }
     return heap_alloc_zeroed(bytes);
 }

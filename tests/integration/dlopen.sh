@@ -8,5 +8,7 @@ loop=$(t_build "$here/programs/dlopen_loop.c")
 deepbind=$(t_build "$here/programs/deepbind.c")
 late=$(t_build "$here/programs/dlopen_late.c")
 preloaded "$loop" "$PWD/plugin.so" || fail "dlopen loop"
-preloaded "$deepbind" "$PWD/plugin.so" || fail "RTLD_DEEPBIND"
+preloaded "$deepbind" "$PWD/plugin.so" led || fail "RTLD_DEEPBIND"
+preloaded TIDE_CONF=profile:true "$deepbind" "$PWD/plugin.so" led || fail "with a profile"
+preloaded TIDE_CONF=deepbind:false "$deepbind" "$PWD/plugin.so" own || fail "deepbind:false"
 timeout 30 "$late" "$TIDE_LIB" || fail "library loaded late"

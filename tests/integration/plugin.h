@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The interface of the shared object that dlopen_loop.c and deepbind.c load. It is built from
- * plugin.inc by dlopen.sh; in a deep-bound copy malloc and free are the C library's own.
+ * plugin.inc by dlopen.sh; with deepbind:false malloc and free of a deep-bound copy are the
+ * C library's own.
  */
 #ifndef TIDE_TESTS_PLUGIN_H
 #define TIDE_TESTS_PLUGIN_H

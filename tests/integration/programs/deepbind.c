@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A shared object loaded with RTLD_DEEPBIND allocates from the C library's own heap. Its blocks, of
- * every size and from any thread, can be freed, resized and measured through us; what the C library
- * allocates for it (strdup, asprintf) is ours and is freed by us. Memory stays bounded.
+ * A shared object loaded with RTLD_DEEPBIND.
+ *
+ *   deepbind OBJECT own   (deepbind:false) It allocates from the C library's own heap. Its blocks,
+ *                         of every size and from any thread, can be freed, resized and measured
+ *                         through us; what the C library allocates for it (strdup, asprintf) is
+ *                         ours and is freed by us. Memory stays bounded.
+ *   deepbind OBJECT led   It has our functions, and so has what else looks into the C library;
+ *                         blocks cross both ways.
  */
 #include "../plugin.h"
 #include "check.h"
@@ -77,19 +82,49 @@ free_many(void *arg)
     return NULL;
 }
 
+/* What the object got before it was bound, and what the C library still has by other names. */
+static void
+check_led(void)
+{
+    void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+    void *(*libc_valloc)(size_t) = (void *(*)(size_t))dlsym(libc, "__libc_valloc");
+
+    CHECK(deep->own_malloc == malloc && deep->own_calloc == calloc && deep->own_free == free);
+    CHECK(deep->own_realloc == realloc && deep->own_memalign == posix_memalign);
+    CHECK(dlsym(libc, "malloc") == (void *)malloc && dlsym(libc, "free") == (void *)free);
+    CHECK(dlsym(libc, "malloc_usable_size") == (void *)malloc_usable_size);
+    CHECK(dlsym(libc, "memalign") == (void *)memalign);
+    CHECK(dlsym(libc, "aligned_alloc") == (void *)aligned_alloc);
+    for (size_t n = 1; n < 3000000; n = n * 3 / 2 + 1) {
+        unsigned char *p = malloc(n);
+
+        pattern_fill(p, n, n);
+        p = deep->own_realloc(p, n + 100);
+        CHECK(p != NULL);
+        CHECK_PATTERN(p, n, n);
+        deep->own_free(p);
+    }
+    CHECK(libc_valloc != NULL && libc_valloc != valloc);
+    for (int i = 0; i < 100; i++) {
+        deep->own_free(libc_valloc(5000));
+    }
+}
+
 int
 main(int argc, char **argv)
 {
-    CHECK(argc == 2);
+    CHECK(argc == 3);
     void *handle = dlopen(argv[1], RTLD_NOW | RTLD_DEEPBIND | RTLD_LOCAL);
     CHECK(handle != NULL, "%s", dlerror());
     plugin_entry *entry = (plugin_entry *)dlsym(handle, "plugin");
     CHECK(entry != NULL);
     deep = entry();
-    if (deep->own_malloc == malloc) {
-        SKIP("the object was not bound deeply");
-    }
     cross_all(NULL);
+    if (strcmp(argv[2], "led") == 0) {
+        check_led();
+    } else {
+        CHECK(deep->own_malloc != malloc, "the object was not bound deeply");
+    }
     size_t before = rss_kib();
     pthread_t t[4];
     for (uintptr_t i = 0; i < 4; i++) {

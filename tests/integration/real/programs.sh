@@ -58,6 +58,13 @@ real_lua() {
     run lua5.4 "$here/work/churn.lua"
 }
 
+# Its extensions are opened with RTLD_DEEPBIND: they would be bound to the C library's malloc.
+real_php() {
+    need php
+    run php "$here/work/churn.php"
+    USE_ZEND_ALLOC=0 run php "$here/work/churn.php"
+}
+
 real_sqlite3() {
     need sqlite3
     run sqlite3 :memory: <"$here/work/churn.sql"

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* See libc_names.h. The layout of the tables: the ELF specification, and for the hash table
+ * https://flapenguin.me/elf-dt-gnu-hash */
+#include "os/libc_names.h"
+
+#include <errno.h>
+#include <link.h>
+#include <sys/mman.h>
+
+#include "os/os.h"
+
+#define NAMES_MAX 16u
+
+/* The dynamic linker's list of what is loaded; a static program has none. */
+extern struct r_debug weak_r_debug __asm__("_r_debug") __attribute__((weak));
+/* In libc, wherever that is. */
+extern int weak_libc_start(void) __asm__("__libc_start_main") __attribute__((weak));
+
+/* What the dynamic linker has of an object. */
+struct object {
+    uintptr_t slide; /* from addresses in its file to those in memory */
+    ElfW(Sym) * symbols;
+    const char *strings;
+    const uint32_t *hash;
+};
+
+static bool
+same(const char *a, const char *b)
+{
+    while (*a == *b && *a != '\0') {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+/* False: it has no tables of these kinds. */
+static bool
+read_object(const struct link_map *map, struct object *object)
+{
+    *object = (struct object){.slide = map->l_addr};
+    for (const ElfW(Dyn) *dynamic = map->l_ld; dynamic->d_tag != DT_NULL; dynamic++) {
+        uintptr_t at = dynamic->d_un.d_ptr; /* glibc's linker made it one in memory */
+
+        if (dynamic->d_tag == DT_SYMTAB) {
+            object->symbols = (void *)at;
+        } else if (dynamic->d_tag == DT_STRTAB) {
+            object->strings = (const void *)at;
+        } else if (dynamic->d_tag == DT_GNU_HASH) {
+            object->hash = (const void *)at;
+        }
+    }
+    return object->symbols != NULL && object->strings != NULL && object->hash != NULL;
+}
+
+bool
+libc_names_is_linker(uintptr_t address)
+{
+    return &weak_r_debug != NULL && address >= weak_r_debug.r_ldbase &&
+           address < (uintptr_t)&weak_r_debug; /* data, which come behind the code */
+}
+
+/* The segment of an object whose headers are at the beginning of what is mapped of it, that an
+ * address is in; or NULL. */
+static const ElfW(Phdr) * segment_of(const struct object *object, uintptr_t address)
+{
+    const ElfW(Ehdr) *file = (const void *)object->slide;
+    const ElfW(Phdr) *headers = (const void *)(object->slide + file->e_phoff);
+
+    for (size_t i = 0; i < file->e_phnum; i++) {
+        if (headers[i].p_type == PT_LOAD &&
+            address - (object->slide + headers[i].p_vaddr) < headers[i].p_memsz) {
+            return &headers[i];
+        }
+    }
+    return NULL;
+}
+
+/* Does the last part of the path begin so? */
+static bool
+is_named(const struct link_map *map, const char *name)
+{
+    const char *p = map->l_name;
+
+    for (const char *c = p; *c != '\0'; c++) {
+        p = *c == '/' ? c + 1 : p;
+    }
+    while (*name != '\0' && *p == *name) {
+        p++;
+        name++;
+    }
+    return *name == '\0';
+}
+
+static bool
+find_libc(struct object *libc)
+{
+    if (&weak_r_debug == NULL) {
+        return false;
+    }
+    for (const struct link_map *map = weak_r_debug.r_map; map != NULL; map = map->l_next) {
+        if (is_named(map, "libc.so.6") && read_object(map, libc)) {
+            return segment_of(libc, (uintptr_t)&weak_libc_start) != NULL;
+        }
+    }
+    return false;
+}
+
+static uint32_t
+hash_of(const char *name)
+{
+    uint32_t hash = 5381;
+
+    for (; *name != '\0'; name++) {
+        hash = hash * 33 + (unsigned char)*name;
+    }
+    return hash;
+}
+
+/* The first function that the object has of that name, or NULL. The table: how many buckets, the
+ * first symbol in it, words of a filter and its shift; the filter, the buckets, and a hash for each
+ * symbol, whose lowest bit ends a bucket. */
+static ElfW(Sym) * find(const struct object *object, const char *name)
+{
+    uint32_t hash = hash_of(name);
+    uint32_t buckets = object->hash[0];
+    uint32_t first = object->hash[1];
+    const ElfW(Addr) *filter = (const void *)(object->hash + 4);
+    const uint32_t *bucket = (const void *)(filter + object->hash[2]);
+    const uint32_t *hashes = bucket + buckets;
+    uint32_t i = buckets == 0 ? 0 : bucket[hash % buckets];
+
+    for (bool more = i >= first; more; i++) {
+        ElfW(Sym) *symbol = &object->symbols[i];
+
+        if ((hashes[i - first] | 1) == (hash | 1) && symbol->st_shndx != SHN_UNDEF &&
+            (symbol->st_info & 0xf) == STT_FUNC && same(object->strings + symbol->st_name, name)) {
+            return symbol;
+        }
+        more = (hashes[i - first] & 1) == 0;
+    }
+    return NULL;
+}
+
+static int
+protection_of(const ElfW(Phdr) * segment)
+{
+    return ((segment->p_flags & PF_R) != 0 ? PROT_READ : 0) |
+           ((segment->p_flags & PF_W) != 0 ? PROT_WRITE : 0) |
+           ((segment->p_flags & PF_X) != 0 ? PROT_EXEC : 0);
+}
+
+size_t
+libc_names_lead(const struct libc_name *names, size_t count)
+{
+    struct object libc = {.slide = 0};
+    ElfW(Sym) * found[NAMES_MAX];
+    uintptr_t low = UINTPTR_MAX;
+    uintptr_t high = 0;
+    size_t done = 0;
+    int saved_errno = errno;
+    const ElfW(Phdr) * segment;
+    int protection;
+
+    if (count > NAMES_MAX || !find_libc(&libc)) {
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t at = (uintptr_t)(found[i] = find(&libc, names[i].name));
+
+        if (at != 0) {
+            low = at < low ? at : low;
+            high = at > high ? at : high;
+        }
+    }
+    segment = high == 0 ? NULL : segment_of(&libc, low);
+    if (segment == NULL) {
+        return 0;
+    }
+    low &= ~(OS_PAGE - 1);
+    high = (high + sizeof **found + OS_PAGE - 1) & ~(OS_PAGE - 1);
+    protection = protection_of(segment);
+    if (os_injected_fault("mprotect") == 0 &&
+        mprotect((void *)low, high - low, protection | PROT_WRITE) == 0) {
+        for (size_t i = 0; i < count; i++) {
+            if (found[i] != NULL) {
+                /* One store: a thread that binds a function meanwhile finds one or the other. */
+                atomic_store_relaxed(&found[i]->st_value,
+                                     (uintptr_t)names[i].function - libc.slide);
+                done++;
+            }
+        }
+        (void)mprotect((void *)low, high - low, protection);
+    }
+    errno = saved_errno;
+    return done;
+}
