@@ -36,24 +36,29 @@ heap_alloc_large(size_t size)
     return alloc_large(size, SLICE_BYTES, NULL);
 }
 
-void *
-heap_alloc_zeroed(size_t size)
+TIDE_NOINLINE static void *
+alloc_zeroed_slow(size_t size)
 {
     bool zero = false;
     void *p;
 
-    if (size <= TIDE_SMALL_MAX) {
-        p = CALLERS_ALLOC(size);
-    } else {
-        CALLERS_NOTE(heap_self());
-        p = alloc_large(size, SLICE_BYTES, &zero);
-    }
+    CALLERS_NOTE(heap_self());
+    p = size <= TIDE_SMALL_MAX ? heap_alloc_slow_inside(size)
+                               : alloc_large(size, SLICE_BYTES, &zero);
     if (p != NULL && !zero) {
         memset(p, 0, size);
     } else if (p != NULL) {
         heap_count(zeroing_avoided_bytes, size);
     }
     return p;
+}
+
+void *
+heap_alloc_zeroed(size_t size)
+{
+    void *p = heap_try_pop(size);
+
+    return likely(p != NULL) ? memset(p, 0, size) : alloc_zeroed_slow(size);
 }
 
 /* Spans begin at slices, and a class that holds a multiple of align is one itself: the step between
