@@ -46,7 +46,8 @@ step() {
     local label=$1 log started=$SECONDS pid status=0
     shift
     mkdir -p "$tide_logs"
-    log=$tide_logs/$(printf '%s' "$label" | tr -cs 'a-zA-Z0-9_.-' '_').log
+    # A file's name has 255 bytes at most; labels may be longer than that.
+    log=$tide_logs/$(printf '%s' "$label" | tr -cs 'a-zA-Z0-9_.-' '_' | cut -c1-100).log
     "$@" >"$log" 2>&1 </dev/null &
     pid=$!
     show_progress "$pid" "$label" "$log"
