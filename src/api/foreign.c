@@ -9,8 +9,7 @@
  *   says that this one is in use.
  * Known limit: blocks of a main arena that had to continue in mmap'ed memory are not recognised.
  *
- * The other way, a block of ours in glibc's free, ends in a crash there. So libraries that would
- * find glibc's malloc first are led to ours.
+ * The other way, a block of ours in glibc's free, ends in a crash there: see deepbind.h.
  */
 #include "api/foreign.h"
 
@@ -20,13 +19,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "api/options.h"
 #include "heap/alloc.h"
 #include "heap/heap.h"
 #include "heap/report.h"
-#include "os/libc_names.h"
 #include "os/os.h"
-#include "tidemalloc.h"
 
 #define CHUNK_IN_USE 1u
 #define CHUNK_MAPPED 2u
@@ -49,33 +45,6 @@ void
 foreign_init(void)
 {
     break_at_init = program_break();
-}
-
-/* Not valloc and pvalloc, whose pages would be copied for next to nobody: such a block is libc's,
- * and recognised when it comes back. */
-static const struct libc_name ours[] = {
-    {"malloc", (void (*)(void))tide_malloc},
-    {"free", (void (*)(void))tide_free},
-    {"calloc", (void (*)(void))tide_calloc},
-    {"realloc", (void (*)(void))tide_realloc},
-    {"memalign", (void (*)(void))tide_memalign},
-    {"aligned_alloc", (void (*)(void))tide_aligned_alloc},
-    {"posix_memalign", (void (*)(void))tide_posix_memalign},
-    {"malloc_usable_size", (void (*)(void))tide_malloc_usable_size},
-};
-
-TIDE_NOINLINE TIDE_COLD void
-foreign_note_caller(uintptr_t caller)
-{
-    static uint32_t is_done; /* atomic */
-
-    if (atomic_load_relaxed(&is_done) != 0 || !libc_names_is_linker(caller) ||
-        tide_init_once() != 0) {
-        return;
-    }
-    if (tide_opt.deepbind && atomic_exchange_acquire(&is_done, 1) == 0) {
-        (void)libc_names_lead(ours, TIDE_ARRAY_LEN(ours));
-    }
 }
 
 uint64_t

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/deepbind.h"
 #include "api/foreign.h"
 #include "heap/alloc.h"
 #include "heap/free.h"
@@ -42,8 +43,8 @@ tide_free(void *p)
 TIDE_NOINLINE static void *
 calloc_bytes(size_t bytes, uintptr_t caller)
 {
-    if (bytes > FOREIGN_RECORD_MIN) {
-        foreign_note_caller(caller);
+    if (bytes > DEEPBIND_RECORD_MIN) {
+        deepbind_note_caller(caller);
     }
     return heap_alloc_zeroed(bytes);
 }
