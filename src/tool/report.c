@@ -306,7 +306,8 @@ run(int argc, char **argv)
         return TOOL_OK;
     }
     if (optind + 1 != argc) {
-        tool_misused("one FILE is needed");
+        tool_misused(optind == argc ? "a FILE is needed"
+                                    : "one FILE is needed; `tide merge` makes one of several");
     }
     file = argv[optind];
     status = profile_read(&p, file);
