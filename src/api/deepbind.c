@@ -7,8 +7,8 @@
 #include "os/libc_names.h"
 #include "tidemalloc.h"
 
-/* Not valloc and pvalloc, whose pages would be copied for next to nobody: such a block is libc's,
- * and recognised when it comes back. */
+/* All there is in libc that gives or takes a block: one left out would mean another heap than the
+ * rest. Those of C23 are in newer ones. */
 static const struct libc_name ours[] = {
     {"malloc", (void (*)(void))tide_malloc},
     {"free", (void (*)(void))tide_free},
@@ -18,6 +18,11 @@ static const struct libc_name ours[] = {
     {"aligned_alloc", (void (*)(void))tide_aligned_alloc},
     {"posix_memalign", (void (*)(void))tide_posix_memalign},
     {"malloc_usable_size", (void (*)(void))tide_malloc_usable_size},
+    {"valloc", (void (*)(void))tide_valloc},
+    {"pvalloc", (void (*)(void))tide_pvalloc},
+    {"cfree", (void (*)(void))tide_free},
+    {"free_sized", (void (*)(void))tide_free_sized},
+    {"free_aligned_sized", (void (*)(void))tide_free_aligned_sized},
 };
 
 TIDE_NOINLINE TIDE_COLD void

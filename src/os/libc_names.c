@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <link.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "os/os.h"
@@ -13,8 +14,8 @@
 
 /* The dynamic linker's list of what is loaded; a static program has none. */
 extern struct r_debug weak_r_debug __asm__("_r_debug") __attribute__((weak));
-/* In libc, wherever that is. */
-extern int weak_libc_start(void) __asm__("__libc_start_main") __attribute__((weak));
+/* In libc, wherever that is; nobody has one of his own. */
+extern const char *weak_libc_version(void) __asm__("gnu_get_libc_version") __attribute__((weak));
 
 /* What the dynamic linker has of an object. */
 struct object {
@@ -53,27 +54,31 @@ read_object(const struct link_map *map, struct object *object)
     return object->symbols != NULL && object->strings != NULL && object->hash != NULL;
 }
 
-bool
-libc_names_is_linker(uintptr_t address)
+/* The segment of an object that an address is in; NULL: none, or its headers are not where it is
+ * mapped (a prelinked one, whose addresses are those in its file). */
+static const ElfW(Phdr) * segment_of(uintptr_t slide, uintptr_t address)
 {
-    return &weak_r_debug != NULL && address >= weak_r_debug.r_ldbase &&
-           address < (uintptr_t)&weak_r_debug; /* data, which come behind the code */
-}
+    const ElfW(Ehdr) *file = (const void *)slide;
+    const ElfW(Phdr) * headers;
 
-/* The segment of an object whose headers are at the beginning of what is mapped of it, that an
- * address is in; or NULL. */
-static const ElfW(Phdr) * segment_of(const struct object *object, uintptr_t address)
-{
-    const ElfW(Ehdr) *file = (const void *)object->slide;
-    const ElfW(Phdr) *headers = (const void *)(object->slide + file->e_phoff);
-
+    if (slide == 0 || memcmp(file->e_ident, ELFMAG, SELFMAG) != 0) {
+        return NULL;
+    }
+    headers = (const void *)(slide + file->e_phoff);
     for (size_t i = 0; i < file->e_phnum; i++) {
         if (headers[i].p_type == PT_LOAD &&
-            address - (object->slide + headers[i].p_vaddr) < headers[i].p_memsz) {
+            address - (slide + headers[i].p_vaddr) < headers[i].p_memsz) {
             return &headers[i];
         }
     }
     return NULL;
+}
+
+/* By where it is loaded: the list itself may be a copy, in the program. */
+bool
+libc_names_is_linker(uintptr_t address)
+{
+    return &weak_r_debug != NULL && segment_of(weak_r_debug.r_ldbase, address) != NULL;
 }
 
 /* Does the last part of the path begin so? */
@@ -99,8 +104,9 @@ find_libc(struct object *libc)
         return false;
     }
     for (const struct link_map *map = weak_r_debug.r_map; map != NULL; map = map->l_next) {
-        if (is_named(map, "libc.so.6") && read_object(map, libc)) {
-            return segment_of(libc, (uintptr_t)&weak_libc_start) != NULL;
+        if (is_named(map, "libc.so.6") && read_object(map, libc) &&
+            segment_of(map->l_addr, (uintptr_t)&weak_libc_version) != NULL) {
+            return true;
         }
     }
     return false;
@@ -173,7 +179,7 @@ libc_names_lead(const struct libc_name *names, size_t count)
             high = at > high ? at : high;
         }
     }
-    segment = high == 0 ? NULL : segment_of(&libc, low);
+    segment = high == 0 ? NULL : segment_of(libc.slide, low);
     if (segment == NULL) {
         return 0;
     }

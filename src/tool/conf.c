@@ -185,6 +185,7 @@ conf_check(const char *option, const char *text)
 
 struct asked {
     const char *name;
+    bool is_there;
     bool is_on;
 };
 
@@ -195,12 +196,24 @@ note_entry(const char *option, const char *name, const char *value, void *contex
 
     (void)option;
     if (value != NULL && strcmp(name, asked->name) == 0) {
+        asked->is_there = true;
         if (is_one_of(WORDS_ON, value)) {
             asked->is_on = true;
         } else if (is_one_of(WORDS_OFF, value)) {
             asked->is_on = false;
         }
     }
+}
+
+bool
+conf_has(const char *text, const char *name)
+{
+    struct asked asked = {.name = name};
+
+    if (text != NULL) {
+        split("", text, note_entry, &asked);
+    }
+    return asked.is_there;
 }
 
 bool

@@ -13,6 +13,8 @@
 void conf_check_value(const char *option, const char *name, const char *value);
 /* key:value, separated by commas or line ends; comments are up to the end of the line. */
 void conf_check(const char *option, const char *text);
+/* Does the text, which may be NULL, give a value to the option of that name? */
+bool conf_has(const char *text, const char *name);
 /* Does the text, which may be NULL, leave the option of that name on? `before` it was. */
 bool conf_turns_on(const char *text, const char *name, bool before);
 /* A path as a value: without commas, line ends and comments, and not too long. */

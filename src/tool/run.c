@@ -138,7 +138,7 @@ learning_directory(const struct options *o)
 
     if (o->learn != NULL) {
         directory = strdup(conf_path("--learn", o->learn));
-    } else if (!o->no_learn && wants_prediction(o)) {
+    } else if (!o->no_learn && wants_prediction(o) && !conf_has(getenv("TIDE_CONF"), "learn")) {
         directory = state_directory();
     }
     if (directory != NULL && o->learn == NULL && !conf_can_hold(directory)) {

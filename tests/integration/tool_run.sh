@@ -107,7 +107,7 @@ said ",abort:false,purge:off"
 learns() {
     local before=$1
     shift
-    TIDE_CONF=$before "$tide" run "$@" env >out 2>err
+    TIDE_CONF=$before "$tide" run "$@" env >out 2>err || fail "refused: $(cat err)"
     grep -q ',learn:' out
 }
 export XDG_STATE_HOME=$here/state
@@ -115,6 +115,8 @@ learns predict:on && learns " predict : true" && learns "" -c predict:1 ||
     fail "on is not understood"
 ! learns "" && ! learns predict:true -c predict:false && ! learns "" --predict -c predict:no ||
     fail "off is not understood"
+learns predict:on,learn:$here/mine && ! grep -q ",learn:$here/state" out ||
+    fail "a directory that was given is not the one: $(cat out)"
 unset XDG_STATE_HOME
 
 expect 42 "$tide" run -- sh -c 'exit 42'

@@ -12,6 +12,7 @@
 #include "../plugin.h"
 #include "check.h"
 #include <dlfcn.h>
+#include <link.h>
 #include <malloc.h>
 #include <pthread.h>
 
@@ -82,19 +83,52 @@ free_many(void *arg)
     return NULL;
 }
 
+/* The table of names that was written to is what it was: to be read. */
+static void
+check_read_only(void *handle)
+{
+    struct link_map *map = handle;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    uintptr_t symbols = 0, from, to;
+    char line[512], access[8] = "";
+
+    for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
+        symbols = d->d_tag == DT_SYMTAB ? d->d_un.d_ptr : symbols;
+    }
+    CHECK(maps != NULL && symbols != 0);
+    for (uintptr_t at = symbols; at < symbols + 60000; at += 4096) {
+        rewind(maps);
+        while (fgets(line, sizeof line, maps) != NULL) {
+            if (sscanf(line, "%lx-%lx %7s", &from, &to, access) == 3 && from <= at && at < to) {
+                CHECK(access[1] == '-', "%s", line);
+            }
+        }
+    }
+    fclose(maps);
+}
+
 /* What the object got before it was bound, and what the C library still has by other names. */
 static void
 check_led(void)
 {
+    static const char *const names[] = {
+        "malloc",   "free",          "calloc",         "realloc",
+        "memalign", "aligned_alloc", "posix_memalign", "malloc_usable_size",
+        "valloc",   "pvalloc",
+    };
     void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
     void *(*libc_valloc)(size_t) = (void *(*)(size_t))dlsym(libc, "__libc_valloc");
+    void (*libc_cfree)(void *) = (void (*)(void *))dlvsym(libc, "cfree", "GLIBC_2.2.5");
 
-    CHECK(deep->own_malloc == malloc && deep->own_calloc == calloc && deep->own_free == free);
-    CHECK(deep->own_realloc == realloc && deep->own_memalign == posix_memalign);
-    CHECK(dlsym(libc, "malloc") == (void *)malloc && dlsym(libc, "free") == (void *)free);
-    CHECK(dlsym(libc, "malloc_usable_size") == (void *)malloc_usable_size);
-    CHECK(dlsym(libc, "memalign") == (void *)memalign);
-    CHECK(dlsym(libc, "aligned_alloc") == (void *)aligned_alloc);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        CHECK(dlsym(libc, names[i]) == dlsym(RTLD_DEFAULT, names[i]), "%s", names[i]);
+    }
+    CHECK((void *)deep->own_malloc == dlsym(libc, "malloc"));
+    CHECK((void *)deep->own_free == dlsym(libc, "free"));
+    check_read_only(libc);
+    if (libc_cfree != NULL) {
+        libc_cfree(deep->own_malloc(100));
+    }
     for (size_t n = 1; n < 3000000; n = n * 3 / 2 + 1) {
         unsigned char *p = malloc(n);
 
@@ -123,7 +157,7 @@ main(int argc, char **argv)
     if (strcmp(argv[2], "led") == 0) {
         check_led();
     } else {
-        CHECK(deep->own_malloc != malloc, "the object was not bound deeply");
+        CHECK((void *)deep->own_malloc != dlsym(RTLD_DEFAULT, "malloc"), "not bound deeply");
     }
     size_t before = rss_kib();
     pthread_t t[4];

@@ -32,6 +32,10 @@ use(void *arg)
 int
 main(int argc, char **argv)
 {
+    void *(*their_calloc)(size_t, size_t);
+    void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+    void *own = dlsym(libc, "malloc");
+
     CHECK(argc == 2);
     for (int i = 0; i < 20; i++) {
         void *handle = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
@@ -40,6 +44,11 @@ main(int argc, char **argv)
         their_realloc = (void *(*)(void *, size_t))dlsym(handle, "tide_realloc");
         their_free = (void (*)(void *))dlsym(handle, "tide_free");
         CHECK(their_malloc != NULL && their_realloc != NULL && their_free != NULL);
+        /* As the dynamic linker asks: it must not lead libc's own names to itself here. */
+        their_calloc = (void *(*)(size_t, size_t))dlsym(handle, "tide_calloc");
+        CHECK(their_calloc != NULL);
+        their_free(their_calloc(3000, 1));
+        CHECK(dlsym(libc, "malloc") == own);
         pthread_t t[2];
         for (uintptr_t k = 0; k < 2; k++) {
             CHECK(pthread_create(&t[k], NULL, use, (void *)k) == 0);
