@@ -9,20 +9,24 @@
 
 /* All there is in libc that gives or takes a block: one left out would mean another heap than the
  * rest. Those of C23 are in newer ones. */
+#define OURS(f)                                                                                    \
+    {                                                                                              \
+        .name = #f, .function = (void (*)(void))tide_##f                                           \
+    }
 static const struct libc_name ours[] = {
-    {"malloc", (void (*)(void))tide_malloc},
-    {"free", (void (*)(void))tide_free},
-    {"calloc", (void (*)(void))tide_calloc},
-    {"realloc", (void (*)(void))tide_realloc},
-    {"memalign", (void (*)(void))tide_memalign},
-    {"aligned_alloc", (void (*)(void))tide_aligned_alloc},
-    {"posix_memalign", (void (*)(void))tide_posix_memalign},
-    {"malloc_usable_size", (void (*)(void))tide_malloc_usable_size},
-    {"valloc", (void (*)(void))tide_valloc},
-    {"pvalloc", (void (*)(void))tide_pvalloc},
+    OURS(malloc),
+    OURS(free),
+    OURS(calloc),
+    OURS(realloc),
+    OURS(memalign),
+    OURS(aligned_alloc),
+    OURS(valloc),
+    OURS(pvalloc),
+    OURS(malloc_usable_size),
+    OURS(free_sized),
+    OURS(posix_memalign),
+    OURS(free_aligned_sized),
     {"cfree", (void (*)(void))tide_free},
-    {"free_sized", (void (*)(void))tide_free_sized},
-    {"free_aligned_sized", (void (*)(void))tide_free_aligned_sized},
 };
 
 TIDE_NOINLINE TIDE_COLD void
@@ -35,6 +39,6 @@ deepbind_note_caller(uintptr_t caller)
         return;
     }
     if (tide_opt.deepbind && atomic_exchange_acquire(&is_done, 1) == 0) {
-        (void)libc_names_lead(ours, TIDE_ARRAY_LEN(ours));
+        libc_names_lead(ours, TIDE_ARRAY_LEN(ours));
     }
 }

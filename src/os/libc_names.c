@@ -25,16 +25,6 @@ struct object {
     const uint32_t *hash;
 };
 
-static bool
-same(const char *a, const char *b)
-{
-    while (*a == *b && *a != '\0') {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 /* False: it has no tables of these kinds. */
 static bool
 read_object(const struct link_map *map, struct object *object)
@@ -81,20 +71,14 @@ libc_names_is_linker(uintptr_t address)
     return &weak_r_debug != NULL && segment_of(weak_r_debug.r_ldbase, address) != NULL;
 }
 
-/* Does the last part of the path begin so? */
+/* By its name first: another object's headers may not be where segment_of looks. */
 static bool
-is_named(const struct link_map *map, const char *name)
+may_be_libc(const struct link_map *map)
 {
-    const char *p = map->l_name;
+    static const char name[] = "libc.so.6";
+    const char *slash = strrchr(map->l_name, '/');
 
-    for (const char *c = p; *c != '\0'; c++) {
-        p = *c == '/' ? c + 1 : p;
-    }
-    while (*name != '\0' && *p == *name) {
-        p++;
-        name++;
-    }
-    return *name == '\0';
+    return strncmp(slash == NULL ? map->l_name : slash + 1, name, sizeof name - 1) == 0;
 }
 
 static bool
@@ -104,7 +88,7 @@ find_libc(struct object *libc)
         return false;
     }
     for (const struct link_map *map = weak_r_debug.r_map; map != NULL; map = map->l_next) {
-        if (is_named(map, "libc.so.6") && read_object(map, libc) &&
+        if (may_be_libc(map) && read_object(map, libc) &&
             segment_of(map->l_addr, (uintptr_t)&weak_libc_version) != NULL) {
             return true;
         }
@@ -140,7 +124,8 @@ static ElfW(Sym) * find(const struct object *object, const char *name)
         ElfW(Sym) *symbol = &object->symbols[i];
 
         if ((hashes[i - first] | 1) == (hash | 1) && symbol->st_shndx != SHN_UNDEF &&
-            (symbol->st_info & 0xf) == STT_FUNC && same(object->strings + symbol->st_name, name)) {
+            (symbol->st_info & 0xf) == STT_FUNC &&
+            strcmp(object->strings + symbol->st_name, name) == 0) {
             return symbol;
         }
         more = (hashes[i - first] & 1) == 0;
@@ -156,20 +141,19 @@ protection_of(const ElfW(Phdr) * segment)
            ((segment->p_flags & PF_X) != 0 ? PROT_EXEC : 0);
 }
 
-size_t
+void
 libc_names_lead(const struct libc_name *names, size_t count)
 {
     struct object libc = {.slide = 0};
     ElfW(Sym) * found[NAMES_MAX];
     uintptr_t low = UINTPTR_MAX;
     uintptr_t high = 0;
-    size_t done = 0;
     int saved_errno = errno;
     const ElfW(Phdr) * segment;
     int protection;
 
     if (count > NAMES_MAX || !find_libc(&libc)) {
-        return 0;
+        return;
     }
     for (size_t i = 0; i < count; i++) {
         uintptr_t at = (uintptr_t)(found[i] = find(&libc, names[i].name));
@@ -181,7 +165,7 @@ libc_names_lead(const struct libc_name *names, size_t count)
     }
     segment = high == 0 ? NULL : segment_of(libc.slide, low);
     if (segment == NULL) {
-        return 0;
+        return;
     }
     low &= ~(OS_PAGE - 1);
     high = (high + sizeof **found + OS_PAGE - 1) & ~(OS_PAGE - 1);
@@ -193,11 +177,9 @@ libc_names_lead(const struct libc_name *names, size_t count)
                 /* One store: a thread that binds a function meanwhile finds one or the other. */
                 atomic_store_relaxed(&found[i]->st_value,
                                      (uintptr_t)names[i].function - libc.slide);
-                done++;
             }
         }
         (void)mprotect((void *)low, high - low, protection);
     }
     errno = saved_errno;
-    return done;
 }

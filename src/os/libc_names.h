@@ -24,8 +24,8 @@ struct libc_name {
 /* Is it code of the dynamic linker? */
 bool libc_names_is_linker(uintptr_t address);
 
-/* Leads the names that libc has to those functions. How many: 0 in a static program, for another
- * libc, or where the pages may not be written. Some 30 us. (slow) */
-size_t libc_names_lead(const struct libc_name *names, size_t count);
+/* Leads the names that libc has to those functions: none in a static program, for another libc, or
+ * where the pages may not be written. Some 30 us. (slow) */
+void libc_names_lead(const struct libc_name *names, size_t count);
 
 #endif

@@ -205,26 +205,27 @@ note_entry(const char *option, const char *name, const char *value, void *contex
     }
 }
 
-bool
-conf_has(const char *text, const char *name)
-{
-    struct asked asked = {.name = name};
-
-    if (text != NULL) {
-        split("", text, note_entry, &asked);
-    }
-    return asked.is_there;
-}
-
-bool
-conf_turns_on(const char *text, const char *name, bool before)
+static struct asked
+ask(const char *text, const char *name, bool before)
 {
     struct asked asked = {.name = name, .is_on = before};
 
     if (text != NULL) {
         split("", text, note_entry, &asked);
     }
-    return asked.is_on;
+    return asked;
+}
+
+bool
+conf_has(const char *text, const char *name)
+{
+    return ask(text, name, false).is_there;
+}
+
+bool
+conf_turns_on(const char *text, const char *name, bool before)
+{
+    return ask(text, name, before).is_on;
 }
 
 bool

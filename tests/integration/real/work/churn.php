@@ -1,6 +1,6 @@
 <?php
 // Arrays, strings, sorting, references in circles, and extensions, which PHP opens with
-// RTLD_DEEPBIND: JSON, a database in memory, archives.
+// RTLD_DEEPBIND: pdo, tokenizer, ctype, iconv.
 // SPDX-License-Identifier: MIT
 mt_srand(1);
 $rows = [];
