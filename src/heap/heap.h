@@ -162,7 +162,7 @@ void span_let_go(heap_t *heap, span_t *span, uint32_t live);
 span_t *pool_take(unsigned size_class);
 /* The least recently changed pooled span if it is no younger than `before` and not cold yet. */
 span_t *pool_take_oldest(unsigned size_class, uint16_t before);
-/* Puts a span that pool_take_oldest gave back at the far end, as cold. */
+/* Puts a span that pool_take_oldest gave back, as cold. */
 void pool_put_cold(span_t *span, uint32_t live);
 /* All blocks of a pooled span are free: takes it out of the pool and releases it. */
 void pool_release_if_free(heap_t *heap, span_t *span, unsigned size_class);

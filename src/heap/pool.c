@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool: per size class, spans that belong to nobody and have room. Recently changed
- * ones first, cold ones last. Whoever needs a span of the class takes one; frees into a pooled span
- * stay lock-free (remote.c); frees into a cold one set a bit under the class's lock.
+ * The pool: per size class, spans that belong to nobody and have room. Whoever needs a span of the
+ * class takes one, cold ones last; frees into a pooled span stay lock-free (remote.c); frees into a
+ * cold one set a bit under the class's lock. The lists are in order of their last change, so that
+ * the keeper looks at no span that is not to be cooled.
  *
  * Transitions out of and into SPAN_POOLED and SPAN_COLD happen under the class's lock only.
  * Never holds a lock while it releases a span.
@@ -11,30 +12,50 @@
 #include "heap/heap.h"
 #include "heap/report.h"
 
+/* Most recently changed first. */
+struct pool_list {
+    span_t *first; /* lock(pool) */
+    span_t *last;  /* lock(pool) */
+};
+
 struct pool {
     lock_t lock TIDE_ALIGNED(TIDE_CACHE_LINE);
-    span_t *first;  /* lock */
-    span_t *last;   /* lock */
-    uint32_t count; /* lock; relaxed to read */
+    uint32_t count;          /* lock; relaxed to read: in all lists */
+    struct pool_list pooled; /* lock */
+    struct pool_list stale;  /* lock: SPAN_COLD and SPAN_FLAG_STALE */
+    struct pool_list cold;   /* lock: SPAN_COLD, and nothing was freed there since */
 };
+TIDE_STATIC_ASSERT(sizeof(struct pool) == TIDE_CACHE_LINE, "taken with its lock");
 
 static TIDE_SPARSE struct pool pools[TIDE_CLASS_COUNT];
 /* relaxed: a heap found none since one was put there. Not in the pools: every process has wanted
  * spans, a small one has none to spare. */
 static bool wanted[TIDE_CLASS_COUNT] TIDE_ALIGNED(TIDE_CACHE_LINE);
 
+/* The list that the span is on. */
+static struct pool_list *
+list_of_locked(struct pool *pool, const span_t *span)
+{
+    if (remote_state(atomic_load_relaxed(&span->remote)) == SPAN_POOLED) {
+        return &pool->pooled;
+    }
+    return (span->flags & SPAN_FLAG_STALE) != 0 ? &pool->stale : &pool->cold;
+}
+
 static void
 unlink_locked(struct pool *pool, span_t *span)
 {
+    struct pool_list *list = list_of_locked(pool, span);
+
     if (span->previous != NULL) {
         span->previous->next = span->next;
     } else {
-        pool->first = span->next;
+        list->first = span->next;
     }
     if (span->next != NULL) {
         span->next->previous = span->previous;
     } else {
-        pool->last = span->previous;
+        list->last = span->previous;
     }
     span->next = span->previous = NULL;
     atomic_store_relaxed(&pool->count, pool->count - 1);
@@ -43,28 +64,17 @@ unlink_locked(struct pool *pool, span_t *span)
 static void
 link_first_locked(struct pool *pool, span_t *span)
 {
-    span->previous = NULL;
-    span->next = pool->first;
-    if (pool->first != NULL) {
-        pool->first->previous = span;
-    } else {
-        pool->last = span;
-    }
-    pool->first = span;
-    atomic_store_relaxed(&pool->count, pool->count + 1);
-}
+    struct pool_list *list = list_of_locked(pool, span);
 
-static void
-link_last_locked(struct pool *pool, span_t *span)
-{
-    span->next = NULL;
-    span->previous = pool->last;
-    if (pool->last != NULL) {
-        pool->last->next = span;
+    span->pool_epoch = (uint16_t)atomic_load_relaxed(&arena_tick);
+    span->previous = NULL;
+    span->next = list->first;
+    if (list->first != NULL) {
+        list->first->previous = span;
     } else {
-        pool->first = span;
+        list->last = span;
     }
-    pool->last = span;
+    list->first = span;
     atomic_store_relaxed(&pool->count, pool->count + 1);
 }
 
@@ -97,7 +107,6 @@ pool_put(heap_t *heap, span_t *span, uint32_t live)
 
     lock_acquire(&pool->lock);
     atomic_store_relaxed(&span->pool_live, live);
-    span->pool_epoch = (uint16_t)atomic_load_relaxed(&arena_tick);
     if (remote_count(change_state(span, SPAN_POOLED)) == live) {
         change_state(span, SPAN_OWNED); /* nobody can have taken it: we hold the lock */
         lock_release(&pool->lock);
@@ -133,6 +142,14 @@ span_let_go(heap_t *heap, span_t *span, uint32_t live)
     pool_put(heap, span, live);
 }
 
+static void
+take_out_locked(struct pool *pool, span_t *span)
+{
+    unlink_locked(pool, span);
+    change_state(span, SPAN_OWNED);
+    span->flags &= (uint8_t)~SPAN_FLAG_STALE;
+}
+
 span_t *
 pool_take(unsigned size_class)
 {
@@ -146,22 +163,14 @@ pool_take(unsigned size_class)
         return NULL;
     }
     lock_acquire(&pool->lock);
-    span = pool->first;
+    span = pool->pooled.first != NULL  ? pool->pooled.first
+           : pool->stale.first != NULL ? pool->stale.first
+                                       : pool->cold.first;
     if (span != NULL) {
-        unlink_locked(pool, span);
-        change_state(span, SPAN_OWNED);
+        take_out_locked(pool, span);
     }
     lock_release(&pool->lock);
     return span;
-}
-
-static bool
-wants_cooling(const span_t *span, uint16_t before)
-{
-    uint64_t word = atomic_load_relaxed(&span->remote);
-
-    return (int16_t)(span->pool_epoch - before) < 0 &&
-           (remote_state(word) == SPAN_POOLED || (span->flags & SPAN_FLAG_STALE) != 0);
 }
 
 TIDE_COLD span_t *
@@ -174,14 +183,14 @@ pool_take_oldest(unsigned size_class, uint16_t before)
         return NULL;
     }
     lock_acquire(&pool->lock);
-    span = pool->last;
-    while (span != NULL && !wants_cooling(span, before)) {
-        span = span->previous;
+    span = pool->pooled.last;
+    if (span == NULL || (int16_t)(span->pool_epoch - before) >= 0) {
+        span = pool->stale.last;
     }
-    if (span != NULL) {
-        unlink_locked(pool, span);
-        change_state(span, SPAN_OWNED);
-        span->flags &= (uint8_t)~SPAN_FLAG_STALE;
+    if (span != NULL && (int16_t)(span->pool_epoch - before) < 0) {
+        take_out_locked(pool, span);
+    } else {
+        span = NULL;
     }
     lock_release(&pool->lock);
     return span;
@@ -196,10 +205,9 @@ pool_put_cold(span_t *span, uint32_t live)
     lock_acquire(&pool->lock);
     span_set_owner(span, OWNER_NOBODY); /* no bin takes its blocks */
     atomic_store_relaxed(&span->pool_live, live);
-    span->pool_epoch = (uint16_t)atomic_load_relaxed(&arena_tick);
     /* Release: the bitmap goes with it. Blocks freed meanwhile: then it is merely pooled. */
     if (atomic_cas_release(&span->remote, &none, (uint64_t)SPAN_COLD << REMOTE_STATE_SHIFT)) {
-        link_last_locked(pool, span);
+        link_first_locked(pool, span);
         lock_release(&pool->lock);
         return;
     }
@@ -221,8 +229,7 @@ pool_release_if_free(heap_t *heap, span_t *span, unsigned size_class)
               atomic_load_relaxed(&span->size_class) == size_class &&
               remote_count(word) == atomic_load_relaxed(&span->pool_live);
     if (is_free) {
-        unlink_locked(pool, span);
-        change_state(span, SPAN_OWNED);
+        take_out_locked(pool, span);
     }
     lock_release(&pool->lock);
     if (is_free) {
@@ -268,13 +275,14 @@ pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
         report_pointer("free", REPORT_DOUBLE_FREE, head, span);
         return true;
     }
-    span->flags |= SPAN_FLAG_STALE;
-    span->pool_epoch = (uint16_t)atomic_load_relaxed(&arena_tick);
     live = span->pool_live - marked;
     atomic_store_relaxed(&span->pool_live, live);
     if (live == 0) {
+        take_out_locked(pool, span);
+    } else {
         unlink_locked(pool, span);
-        change_state(span, SPAN_OWNED);
+        span->flags |= SPAN_FLAG_STALE;
+        link_first_locked(pool, span);
     }
     lock_release(&pool->lock);
     if (live == 0) {
@@ -295,6 +303,15 @@ pool_length(unsigned size_class)
     return atomic_load_relaxed(&pools[size_class].count);
 }
 
+static void
+count_list_locked(const struct pool_list *list, uint64_t *spans, uint64_t *live)
+{
+    for (const span_t *s = list->first; s != NULL; s = s->next) {
+        *spans += 1;
+        *live += s->pool_live - remote_count(atomic_load_relaxed(&s->remote));
+    }
+}
+
 TIDE_COLD void
 pool_counts(unsigned size_class, uint64_t *spans, uint64_t *live)
 {
@@ -302,10 +319,9 @@ pool_counts(unsigned size_class, uint64_t *spans, uint64_t *live)
 
     *spans = *live = 0;
     lock_acquire(&pool->lock);
-    for (const span_t *s = pool->first; s != NULL; s = s->next) {
-        *spans += 1;
-        *live += s->pool_live - remote_count(atomic_load_relaxed(&s->remote));
-    }
+    count_list_locked(&pool->pooled, spans, live);
+    count_list_locked(&pool->stale, spans, live);
+    count_list_locked(&pool->cold, spans, live);
     lock_release(&pool->lock);
 }
 

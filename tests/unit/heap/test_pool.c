@@ -264,6 +264,41 @@ test_a_span_freed_into_since_is_cooled_again(void **state)
     assert_int_equal(audit_span_count(), 0);
 }
 
+/* Cold spans that nothing was freed in lie between them: nobody looks at those. */
+static void
+test_of_stale_spans_the_longest_untouched_is_first(void **state)
+{
+    unsigned c = fresh_class(2304);
+    span_t *spans[5];
+    uint16_t tick;
+
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        spans[i] = make_cold(c, &held[3 * i], 3);
+    }
+    for (size_t i = 0; i < 3; i++) { /* 4, 2, 0 */
+        held_free(&held[3 * (4 - 2 * i)]);
+        atomic_add_relaxed(&arena_tick, 1);
+    }
+    held_free(&held[3 * 4 + 1]); /* and 4 once more */
+    tick = (uint16_t)arena_tick;
+    assert_ptr_equal(pool_take_oldest(c, tick), spans[2]);
+    pool_put_cold(spans[2], 2);
+    assert_int_equal(unit_state(spans[2]), SPAN_COLD);
+    assert_ptr_equal(pool_take(c), spans[4]); /* the latest first */
+    assert_ptr_equal(pool_take_oldest(c, tick), spans[0]);
+    assert_null(pool_take_oldest(c, (uint16_t)unit_now_tick()));
+    assert_int_equal(pooled_spans(c), 3);
+    span_let_go(heap_self(), spans[4], 1);
+    span_let_go(heap_self(), spans[0], 2);
+    assert_ptr_equal(pool_take(c), spans[0]); /* not cold any more: before those that are */
+    span_let_go(heap_self(), spans[0], 2);
+    audit(held, 15);
+    free_blocks(held, 15);
+    (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
+}
+
 static void
 test_cooling_that_frees_overtake_ends_pooled(void **state)
 {
@@ -362,6 +397,7 @@ main(void)
         cmocka_unit_test(test_cold_spans_are_taken_last),
         cmocka_unit_test(test_frees_into_a_cold_span_set_bits),
         cmocka_unit_test(test_a_span_freed_into_since_is_cooled_again),
+        cmocka_unit_test(test_of_stale_spans_the_longest_untouched_is_first),
         cmocka_unit_test(test_cooling_that_frees_overtake_ends_pooled),
         cmocka_unit_test(test_only_cold_spans_take_bits),
         cmocka_unit_test(test_a_chain_is_freed_into_a_cold_span_whole),
