@@ -145,6 +145,7 @@ const struct tool_command tool_diff = {
     "Shows, for each call site, what NEWER has and how much more that is than in OLDER.\n"
     "\n"
     "      --match=HOW           two stacks are the same when their offsets are (offset: the\n"
-    "                        default for one build), or their functions (function)\n",
+    "                        default for one build), or their functions (function)\n"
+    "  -f, --format=FORMAT   text, json or collapsed\n",
     run,
 };

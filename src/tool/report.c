@@ -166,7 +166,6 @@ const char report_options_help[] =
     "                        allocated, growth, peak, or any figure of the JSON report\n"
     "  -n, --top=N           so many sites (text: 20, html: 5000, the others: all); 0: all\n"
     "      --frames=N        so many frames of each site in text (8); 0: all\n"
-    "  -f, --format=FORMAT   text, json, collapsed; of one profile pprof, html and svg, too\n"
     "      --json            the same as --format=json\n"
     "  -o, --output=FILE     write there, not to standard output\n"
     "      --debug-dir=DIR   look for DIR/.build-id/xx/yyy[.debug] before /usr/lib/debug\n"
@@ -330,6 +329,7 @@ const struct tool_command tool_report = {
     "Usage: tide report [OPTION]... FILE\n"
     "\n"
     "Shows the call sites of a profile (FILE.tide, or - for standard input).\n"
-    "\n",
+    "\n"
+    "  -f, --format=FORMAT   text, json, pprof, collapsed, html or svg\n",
     run,
 };

@@ -170,8 +170,11 @@ set_sort(struct top_table *t, const char *name)
     t->sort = top_table_column(t, name);
     if (t->sort == SIZE_MAX) {
         fprintf(stderr, "tide top: --sort takes one of:");
-        for (size_t i = 0; i < t->column_count; i++) {
-            fprintf(stderr, " %s", t->columns[i].name);
+        for (size_t i = 0; i < t->column_count; i++) { /* a name's beginning is enough */
+            const char *column = t->columns[i].name;
+            const char *unit = strstr(column, "_bytes");
+
+            fprintf(stderr, " %.*s", (int)(unit == NULL ? strlen(column) : unit - column), column);
         }
         fputs(" name\n", stderr);
         tool_misused("there is no column '%s'", name);
