@@ -19,9 +19,6 @@
 #define MOVE_MIN_BYTES ((size_t)256 << 10) /* below, copying is cheaper than two VMA changes */
 #define MAKE_UP_SLICES 32u /* 1 MiB: below, a purge costs more than the memory is worth */
 #define GROWTH_ROOM_MAX ((size_t)1 << 30)
-/* Smaller ones leave holes in huge pages that stay resident (large-churn-t2 48 MB; 43 so). */
-#define DENSE_MIN_BYTES CHUNK_BYTES
-#define DENSE_MAX_BYTES ((size_t)32 << 20)
 
 static size_t
 slices_for(size_t bytes)
@@ -197,7 +194,6 @@ large_make(size_t size, size_t align, bool *zero)
 {
     size_t bytes = align_up(max_zu(size, 1), OS_PAGE);
     size_t count = slices_for(bytes);
-    enum slices_want want;
     struct slices slices;
     span_t *span;
 
@@ -215,12 +211,12 @@ large_make(size_t size, size_t align, bool *zero)
         errno = ENOMEM;
         return NULL;
     }
-    want = bytes >= DENSE_MIN_BYTES && bytes <= DENSE_MAX_BYTES ? SLICES_DENSE : SLICES_SPARSE;
     align = max_zu(align, SLICE_BYTES);
-    slices = span_slices_alloc(count, align, want);
+    /* Who knows how much of it will be written: of a huge page one byte brings all. */
+    slices = span_slices_alloc(count, align, SLICES_SPARSE);
     if (slices.clean > 0 && !make_up_for(&slices)) {
         /* They are a hole now: the process is out of mappings. Once more, and nothing is moved. */
-        slices = span_slices_alloc(count, align, want);
+        slices = span_slices_alloc(count, align, SLICES_SPARSE);
     }
     if (slices.start == NULL) {
         span_record_free(span);

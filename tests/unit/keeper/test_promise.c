@@ -141,18 +141,19 @@ test_memory_that_is_not_written_to_is_none(void **state)
 static void
 use_huge_pages(void *arg)
 {
-    size_t size = CHUNK_BYTES + 24 * 1024; /* the second huge page of each is hardly used */
-    char *blocks[40];
+    static char *blocks[84 * MIB / TIDE_SMALL_MAX];
 
     (void)arg;
     arena_init(0, true);
-    for (size_t i = 0; i < 40; i++) {
-        blocks[i] = tide_malloc(size);
+    for (size_t i = 0; i < TIDE_ARRAY_LEN(blocks); i++) {
+        blocks[i] = tide_malloc(TIDE_SMALL_MAX);
         require(blocks[i] != NULL);
-        memset(blocks[i], 1, size);
+        if (i % 32 == 0) { /* of each huge page little is used */
+            blocks[i][0] = 1;
+        }
     }
     require_eq(tide_guarantee(70 * MIB), 0);
-    for (size_t i = 0; i < 40; i++) {
+    for (size_t i = 0; i < TIDE_ARRAY_LEN(blocks); i++) {
         tide_free(blocks[i]);
     }
     (void)keeper_trim();
