@@ -8,6 +8,7 @@
 #include "api/stats.h"
 #include "heap/heap.h"
 #include "heap/report.h"
+#include "keeper/huge.h"
 #include "keeper/keeper.h"
 #include "keeper/learn.h"
 #include "keeper/promise.h"
@@ -229,6 +230,7 @@ collect_keeper(struct tide_stats *out)
     out->populated_bytes = atomic_load_relaxed(&arena_counters.populated_bytes);
     out->populated_used_bytes = atomic_load_relaxed(&rise_counters.used_bytes);
     out->populated_regretted_bytes = atomic_load_relaxed(&rise_counters.regretted_bytes);
+    out->huge_found_dear = atomic_load_relaxed(&huge_found_dear);
     out->learn_known = atomic_load_relaxed(&learn_counters.known);
     out->learn_begun = atomic_load_relaxed(&learn_counters.begun);
     out->learn_forecast = atomic_load_relaxed(&learn_counters.forecast);

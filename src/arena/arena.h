@@ -135,8 +135,9 @@ extern uint32_t arena_tick; /* atomic(relaxed): advanced by the keeper; stamps f
 struct slices {
     char *start; /* NULL: no memory */
     uint32_t count;
-    uint32_t clean; /* how many hold no pages and read as zero */
-    uint64_t dirty; /* which do, where all lie in one chunk: a bit each, the first is bit 0 */
+    uint32_t clean;  /* how many hold no pages and read as zero */
+    uint64_t dirty;  /* which do, where all lie in one chunk: a bit each, the first is bit 0 */
+    bool brings_all; /* the first touch brings a huge page, all of it: the chunk holds none */
 };
 
 enum slices_want {

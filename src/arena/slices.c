@@ -551,6 +551,16 @@ kind_for(enum slices_want want, size_t count)
     return dense ? CHUNK_HUGE_PAGES : CHUNK_SMALL_PAGES;
 }
 
+static bool
+is_first_of_huge(const struct slices *s)
+{
+    size_t index = chunk_of_address(s->start);
+    size_t at = space_slice_of(s->start) % CHUNK_SLICES;
+
+    return space.chunks[index].kind == CHUNK_HUGE_PAGES && at + s->count <= CHUNK_SLICES &&
+           s->clean == s->count && chunk_is_alone_locked(index, run_mask((unsigned)at, s->count));
+}
+
 struct slices
 slices_alloc(size_t count, size_t align, enum slices_want want)
 {
@@ -565,6 +575,7 @@ slices_alloc(size_t count, size_t align, enum slices_want want)
         s = alloc_chunks(count, align, kind, false);
     }
     if (s.start != NULL) {
+        s.brings_all = s.clean > 0 && is_first_of_huge(&s);
         count_used(count);
         counter_add(&arena_counters.asked_for[kind], count);
         counter_add(&arena_counters.clean_taken, s.clean);

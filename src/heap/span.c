@@ -196,6 +196,16 @@ span_slices_alloc(size_t count, size_t align, enum slices_want want)
     return slices;
 }
 
+/* What the first touch takes, which comes at once in any case, tells whether huge pages pay. */
+static TIDE_NOINLINE TIDE_COLD void
+touch_huge(char *start)
+{
+    uint64_t begin_ns = os_cpu_ns();
+
+    atomic_store_relaxed(start, 0); /* as it reads */
+    heap_note_huge_touch(os_cpu_ns() - begin_ns);
+}
+
 /* A record with slices from the arena, which name it; NULL without memory. */
 static span_t *
 span_from_arena(heap_t *heap, unsigned size_class)
@@ -218,6 +228,9 @@ span_from_arena(heap_t *heap, unsigned size_class)
     if (slices.start == NULL) {
         span_record_free(span);
         return NULL;
+    }
+    if (unlikely(slices.brings_all)) {
+        touch_huge(slices.start);
     }
     span->start = slices.start;
     span->slice_count = sc->slices;

@@ -13,6 +13,7 @@
 
 #include "heap/heap.h"
 #include "heap/transfer.h"
+#include "keeper/huge.h"
 #include "keeper/learn.h"
 #include "keeper/outlook.h"
 #include "keeper/promise.h"
@@ -188,6 +189,7 @@ pass_locked(void)
 
     atomic_store_relaxed(&last_pass_ms, at_ms);
     counter_add(&keeper_counters.passes, 1);
+    (void)huge_is_dear(); /* or no more */
     score(&record, tick);
     patience_observe(&patience, window_ms(), params.spare_bytes, &record);
     params.window_ms = patience_window(&patience, window_ms(), learned);
@@ -615,6 +617,7 @@ keeper_postfork(bool in_child)
     wake_word = 0;
     look_word = 0;
     rise_end();
+    huge_fork_child();
     learn_fork_child();
     outlook_fork_child();
     stop_asked = 0;

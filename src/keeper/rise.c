@@ -4,11 +4,11 @@
 
 #include "arena/arena.h"
 #include "heap/ready.h"
+#include "keeper/huge.h"
 #include "keeper/learn.h"
 #include "keeper/promise.h"
 #include "os/machine.h"
 #include "os/os.h"
-#include "predict/price.h"
 #include "predict/rise.h"
 
 #define LEAD_NS ((uint64_t)12000000)
@@ -69,7 +69,6 @@ static struct {
 } last;
 
 /* What the machine has. */
-static struct price price; /* of pages of either kind */
 static uint64_t headroom_bytes;
 static unsigned cpus;
 static uint64_t asked_ns;  /* when that was asked */
@@ -295,10 +294,8 @@ note_demand(uint64_t now_ns)
 static enum chunk_kind
 kind_to_populate(void)
 {
-    return owed[CHUNK_HUGE_PAGES] > owed[CHUNK_SMALL_PAGES] &&
-                   !price_huge_is_dear(&price, os_now_ns())
-               ? CHUNK_HUGE_PAGES
-               : CHUNK_SMALL_PAGES;
+    return owed[CHUNK_HUGE_PAGES] > owed[CHUNK_SMALL_PAGES] && !huge_is_dear() ? CHUNK_HUGE_PAGES
+                                                                               : CHUNK_SMALL_PAGES;
 }
 
 /* What it takes of the CPU is its price; waiting for locks and CPUs is not. */
@@ -309,7 +306,7 @@ populate(size_t bytes, enum chunk_kind kind)
     size_t got = arena_populate(bytes, kind);
 
     if (got > 0) {
-        price_note(&price, kind == CHUNK_HUGE_PAGES, os_now_ns(), got, os_cpu_ns() - begin_ns);
+        huge_note(kind, got, os_cpu_ns() - begin_ns);
     }
     return got;
 }
@@ -478,7 +475,6 @@ rise_look_locked(void)
         return 0;
     }
     observe(now_ns);
-    arena_spare_huge(price_huge_is_dear(&price, now_ns)); /* or no more */
     want = advise(now_ns);
     note_advice(want, now_ns);
     wanted = split(want);
@@ -504,7 +500,6 @@ void
 rise_end(void)
 {
     arena_set_marks(0, UINT64_MAX);
-    arena_spare_huge(false);
     atomic_store_relaxed(&want_bytes, 0);
     atomic_store_relaxed(&is_able, 0);
     ability = 0;

@@ -15,11 +15,19 @@ note_small(struct price *price, double ns)
 static void
 note_huge(struct price *price, uint64_t now_ns, double ns)
 {
-    bool is_dear = price->small_calls == PRICE_MIN_CALLS && ns > PRICE_DEAR * price->small_ns;
+    double small_ns = price->small_calls == PRICE_MIN_CALLS ? price->small_ns : PRICE_SMALL_NS;
 
-    price->dear_calls = is_dear ? price->dear_calls + 1 : 0;
-    if (price->dear_calls >= PRICE_MIN_CALLS) {
-        price->until_ns = now_ns + PRICE_MEMORY_NS;
+    if (ns <= PRICE_DEAR * small_ns) {
+        price->dear_calls = 0;
+        price->memory_ns = 0;
+        return;
+    }
+    price->dear_calls++;
+    if (price->dear_calls >= PRICE_MIN_CALLS && price->until_ns == 0) {
+        price->memory_ns = price->memory_ns == 0                    ? PRICE_MEMORY_NS
+                           : price->memory_ns < PRICE_MEMORY_MAX_NS ? 2 * price->memory_ns
+                                                                    : PRICE_MEMORY_MAX_NS;
+        price->until_ns = now_ns + price->memory_ns;
     }
 }
 
@@ -40,7 +48,7 @@ price_huge_is_dear(struct price *price, uint64_t now_ns)
 {
     if (price->until_ns != 0 && now_ns >= price->until_ns) {
         price->until_ns = 0;
-        price->dear_calls = 0;
+        price->dear_calls = PRICE_MIN_CALLS - 1; /* one more will do */
     }
     return price->until_ns != 0;
 }
