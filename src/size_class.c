@@ -30,14 +30,15 @@
 /* Odd: no bit of the offset is lost. The step is modulo 2^64. */
 #define RECIPROCAL(bytes) ((UINT64_MAX / (bytes) + 1) | 1)
 
-#define KEEP_LIVE(blocks) ((blocks) / ((blocks) <= 16 ? 4 : 8))
+/* From 512 B on os pages are free by then, which the keeper can give back. */
+#define KEEP_LIVE(bytes, blocks) ((blocks) / ((bytes) < 512 ? 8 : 2))
 #define CLASS(bytes, count)                                                                        \
     {                                                                                              \
         .size = (bytes), .slices = (count), .capacity = CAPACITY(bytes, count),                    \
         .reciprocal = RECIPROCAL(bytes), .step = RECIPROCAL(bytes) * (bytes),                      \
         .bin_limit = (uint8_t)BIN_LIMIT(bytes),                                                    \
         .bin_most = (uint8_t)((bytes) > BIN_SMALL ? BIN_MOST_BLOCKS : BIN_LIMIT(bytes)),           \
-        .keep_live = (uint16_t)KEEP_LIVE(CAPACITY(bytes, count)),                                  \
+        .keep_live = (uint16_t)KEEP_LIVE(bytes, CAPACITY(bytes, count)),                           \
         .horizon = (uint16_t)HORIZON(bytes),                                                       \
     }
 

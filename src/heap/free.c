@@ -89,8 +89,8 @@ visit_oldest(heap_t *heap, unsigned c)
     }
 }
 
-/* The number of live blocks at which a span is better off in the pool: an eighth or a quarter
- * of it, half when other threads could use it. */
+/* The number of live blocks at which a span is better off in the pool: half of it where that may
+ * leave os pages to give back, or other threads could use it; else an eighth. */
 static uint32_t
 live_floor_of(const span_t *span)
 {

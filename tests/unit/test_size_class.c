@@ -193,7 +193,7 @@ test_spans_and_bins_follow_the_rule(void **state)
         require_eq(sc->step, sc->reciprocal * sc->size);
         require_eq(sc->bin_limit, max_zu(min_zu(4096 / sc->size, 16), 4));
         require_eq(sc->bin_most, sc->size > 512 ? 32 : sc->bin_limit);
-        require_eq(sc->keep_live, sc->capacity / (sc->capacity <= 16 ? 4 : 8));
+        require_eq(sc->keep_live, sc->capacity / (sc->size < 512 ? 8 : 2));
     }
 }
 
