@@ -5,7 +5,8 @@
  * wake it then (heap_poke_keeper).
  *
  * Pooled spans that nobody touched for a window are cooled (holes purged); orphaned heaps are
- * dissolved after a window; free slices go by the advice of predict/peak and patience.
+ * dissolved after a window; free slices go by the advice of predict/peak. For how long the window
+ * is, with forecasts, see predict/patience.
  */
 #include "keeper/keeper.h"
 
@@ -109,19 +110,19 @@ window_ms(void)
     return atomic_load_relaxed(&keeper_config.window_ms);
 }
 
-/* Ticks are intervals; a window is this many. */
+/* Ticks are intervals; a window is so many. */
 static uint32_t
-window_ticks(void)
+ticks_of(uint64_t window)
 {
     uint32_t interval = interval_ms();
 
-    return window_ms() / (interval == 0 ? 1 : interval);
+    return (uint32_t)(window / (interval == 0 ? 1 : interval));
 }
 
 static void
 score(const struct tide_record *record, uint32_t tick)
 {
-    bool recent = last_purged_tick != 0 && tick - last_purged_tick <= window_ticks();
+    bool recent = last_purged_tick != 0 && tick - last_purged_tick <= ticks_of(window_ms());
 
     if (recent && record->peak_bytes > last_purged_level) {
         counter_add(&keeper_counters.regretted, 1);
@@ -179,7 +180,7 @@ pass_locked(void)
     };
     uint64_t at_ms = now_ms();
     uint32_t tick = atomic_add_relaxed(&arena_tick, 1);
-    uint32_t old = tick - window_ticks();
+    uint32_t old;
     struct tide_record record = observe(at_ms);
     struct tide_advice advice;
     const struct peak_state *peak;
@@ -193,6 +194,7 @@ pass_locked(void)
     score(&record, tick);
     patience_observe(&patience, window_ms(), params.spare_bytes, &record);
     params.window_ms = patience_window(&patience, window_ms(), learned);
+    old = tick - ticks_of(params.window_ms);
     peak = patience_peak(&patience, learned);
     advice = peak_advise(peak, &params, &record);
     note(&record, &params, peak_level(peak), advice.keep_bytes);
@@ -425,7 +427,7 @@ keeper_thread_main(void *arg)
         save_learned(false);
         quiet = busy ? 0 : quiet + 1;
         /* A pooled span becomes old a window after the last change: stay awake until then. */
-        if (quiet <= QUIET_PASSES_MAX + window_ticks()) {
+        if (quiet <= QUIET_PASSES_MAX + ticks_of(window_ms())) {
             sleep_interval();
         } else if (sleep_until_woken()) {
             quiet = 0;
