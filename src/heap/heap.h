@@ -213,7 +213,7 @@ void heap_bin_be_strict(heap_t *heap, unsigned size_class);
 void heap_empty_bin(heap_t *heap, unsigned size_class);
 /* Wakes or starts the background thread when it has work. Defined in keeper/. */
 void heap_poke_keeper(void);
-/* The first touch of a chunk of huge pages took so much CPU time. Defined in keeper/. */
+/* The first touch of a chunk of huge pages took so long. Defined in keeper/. */
 void heap_note_huge_touch(uint64_t took_ns);
 /* Memory that is ready to be taken runs low (arena_runs_low). Under any lock but the arena's. */
 void heap_poke_rise(void);

@@ -196,14 +196,15 @@ span_slices_alloc(size_t count, size_t align, enum slices_want want)
     return slices;
 }
 
-/* What the first touch takes, which comes at once in any case, tells whether huge pages pay. */
+/* What the first touch takes, which comes at once in any case, tells whether huge pages pay. Not by
+ * CPU time, which takes a system call that a sandbox may forbid: two in a row decide. */
 static TIDE_NOINLINE TIDE_COLD void
 touch_huge(char *start)
 {
-    uint64_t begin_ns = os_cpu_ns();
+    uint64_t begin_ns = os_now_ns();
 
     atomic_store_relaxed(start, 0); /* as it reads */
-    heap_note_huge_touch(os_cpu_ns() - begin_ns);
+    heap_note_huge_touch(os_now_ns() - begin_ns);
 }
 
 /* A record with slices from the arena, which name it; NULL without memory. */

@@ -12,7 +12,7 @@
 /* Times they were found dear; relaxed to read. */
 extern uint64_t huge_found_dear;
 
-/* So many bytes got pages of that kind in so much CPU time. Any thread; no locks. */
+/* So many bytes got pages of that kind in so much time. Any thread; no locks. */
 void huge_note(enum chunk_kind kind, size_t bytes, uint64_t took_ns);
 /* Are they dear just now? Lets them be asked for again when that was long ago. */
 bool huge_is_dear(void);

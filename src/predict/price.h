@@ -5,7 +5,7 @@
  * or a virtual machine's host took back what lay free in one piece: then in ten times as long.
  * What populating takes is the only sign of it.
  *
- * Estimator: the mean CPU time a byte of the last calls for ordinary pages (EWMA, 1/4), and
+ * Estimator: the mean time a byte of the last calls for ordinary pages (EWMA, 1/4), and
  * PRICE_SMALL_NS until there were PRICE_MIN_CALLS of them. Huge pages are dear when PRICE_MIN_CALLS
  * of theirs in a row took PRICE_DEAR times as long, for PRICE_MEMORY_NS; then one call more says
  * whether they still are, and if so for twice as long, up to PRICE_MEMORY_MAX_NS. Wrong for as long
