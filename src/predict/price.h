@@ -30,7 +30,7 @@ struct price {
     uint64_t until_ns;    /* huge pages are dear until then; 0: they are not, or are to be tried */
 };
 
-/* So many bytes, more than 0, of one kind were populated in so much CPU time. */
+/* So many bytes, more than 0, of one kind came in so much time. */
 void price_note(struct price *price, bool huge, uint64_t now_ns, uint64_t bytes, uint64_t took_ns);
 /* Is it better to do without huge pages? Begins anew when that was long ago. */
 bool price_huge_is_dear(struct price *price, uint64_t now_ns);
