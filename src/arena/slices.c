@@ -417,12 +417,14 @@ take_in_chunk(size_t index, unsigned count, uint64_t candidates, size_t align_sl
         }
     }
     if (starts == 0) {
-        return (struct slices){NULL, 0, 0, 0};
+        return (struct slices){.start = NULL};
     }
     at = (unsigned)__builtin_ctzll(starts);
     dirty = chunk_take(index, run_mask(at, count)) >> at;
-    return (struct slices){chunk_address(index) + ((size_t)at << SLICE_SHIFT), count,
-                           count - bits_count(dirty), dirty};
+    return (struct slices){.start = chunk_address(index) + ((size_t)at << SLICE_SHIFT),
+                           .count = count,
+                           .clean = count - bits_count(dirty),
+                           .dirty = dirty};
 }
 
 static struct slices
@@ -433,7 +435,7 @@ alloc_in_chunk(unsigned count, size_t align_slices, enum chunk_kind kind)
                                 kind == CHUNK_SMALL_PAGES ? CHUNK_HUGE_PAGES : CHUNK_SMALL_PAGES};
     /* With alignment ask for room enough that an aligned start must lie in it. */
     unsigned wide = (unsigned)min_zu(count + align_slices - 1, CHUNK_SLICES);
-    struct slices s = {NULL, 0, 0, 0};
+    struct slices s = {.start = NULL};
     size_t index;
 
     for (int w = 0; w < 2; w++) {
@@ -466,7 +468,7 @@ alloc_in_chunk(unsigned count, size_t align_slices, enum chunk_kind kind)
 static struct slices
 take_run(size_t first, size_t count)
 {
-    struct slices taken = {chunk_address(first), (uint32_t)count, 0, 0};
+    struct slices taken = {.start = chunk_address(first), .count = (uint32_t)count};
 
     for (size_t i = first; count > 0; i++) {
         unsigned n = (unsigned)min_zu(count, CHUNK_SLICES);
@@ -531,7 +533,7 @@ alloc_chunks(size_t count, size_t align, enum chunk_kind kind, bool clean)
     if (first == SIZE_MAX) {
         first = open_chunks_locked(chunks + align_chunks - 1, kind);
         if (first == SIZE_MAX) {
-            return (struct slices){NULL, 0, 0, 0};
+            return (struct slices){.start = NULL};
         }
         while (!chunk_is_aligned(first, align_chunks)) {
             first++;
@@ -603,7 +605,7 @@ slices_alloc_clean(size_t count, size_t room, enum slices_want want)
 TIDE_COLD char *
 slices_alloc_bare(unsigned count)
 {
-    struct slices s = {NULL, 0, 0, 0};
+    struct slices s = {.start = NULL};
     size_t index;
 
     lock_acquire(&arena_lock);

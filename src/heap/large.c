@@ -315,8 +315,10 @@ large_shrink(span_t *span, size_t bytes)
 static bool
 make_up_for_growth(char *start, size_t from, size_t to, size_t clean)
 {
-    struct slices more = {start + (from << SLICE_SHIFT), (uint32_t)(to - from), (uint32_t)clean,
-                          UINT64_MAX};
+    struct slices more = {.start = start + (from << SLICE_SHIFT),
+                          .count = (uint32_t)(to - from),
+                          .clean = (uint32_t)clean,
+                          .dirty = UINT64_MAX};
 
     return clean == 0 || make_up_for(&more);
 }

@@ -173,8 +173,9 @@ set_sort(struct top_table *t, const char *name)
         for (size_t i = 0; i < t->column_count; i++) { /* a name's beginning is enough */
             const char *column = t->columns[i].name;
             const char *unit = strstr(column, "_bytes");
+            size_t length = unit == NULL ? strlen(column) : (size_t)(unit - column);
 
-            fprintf(stderr, " %.*s", (int)(unit == NULL ? strlen(column) : unit - column), column);
+            fprintf(stderr, " %.*s", (int)length, column);
         }
         fputs(" name\n", stderr);
         tool_misused("there is no column '%s'", name);

@@ -296,7 +296,7 @@ test_gathering_at_random_keeps_contents(void **state)
 {
     enum { N = 16, STEPS = 600 };
     struct unit_random r = {5};
-    struct slices held[N] = {{NULL, 0, 0, 0}};
+    struct slices held[N] = {{.start = NULL}};
     int byte[N] = {0};
 
     (void)state;
