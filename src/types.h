@@ -207,17 +207,19 @@ typedef struct remote_batch {
     uint32_t pad;
 } remote_batch_t;
 
-/* A heap keeps one freed large block of each size up to this many slices: taking and giving them
- * through the arena costs four lock operations a pair. At most 320 KiB a heap. */
+/* A heap keeps freed large blocks of up to this many slices, at most 320 KiB in all: taking and
+ * giving them through the arena costs four lock operations a pair. */
 #define HEAP_LARGE_CACHE 4u
 #define HEAP_LARGE_KEPT_MAX (HEAP_LARGE_CACHE * SLICE_BYTES)
+#define HEAP_LARGE_KEPT_SLICES 10u /* in all */
 
 /* Empty spans of one slice a heap keeps for its next span of whatever class: so many, and as
  * many as it lately had in use. A phase that frees and makes spans all the time then does so
- * without the arena's locks. The keeper takes away what a heap did not need between two passes. */
+ * without the arena's locks. The keeper takes away what a heap did not need between two passes,
+ * another heap takes one rather than memory that has no pages yet. */
 #define HEAP_SPARE_SPANS 16u
 typedef struct spare_spans {
-    lock_t lock;    /* rank spare: the owner and the keeper */
+    lock_t lock;    /* rank spare: the owner, the keeper, and heaps in want of one */
     uint32_t count; /* lock */
     span_t *first;  /* lock */
     uint32_t low;   /* lock: the least there were since the keeper looked */
@@ -302,7 +304,8 @@ struct heap {
     struct heap_caller caller;  /* owner: of the allocation under way */
     spare_spans_t spare;
     heap_counters_t counters;                  /* owner-w/any-r: */
-    span_t *large_cache[HEAP_LARGE_CACHE + 1]; /* owner: by slices; a freed large block each */
+    span_t *large_cache[HEAP_LARGE_CACHE + 1]; /* owner: by slices; freed large blocks */
+    uint32_t large_kept;                       /* owner: slices of all of them */
     heap_class_t classes[TIDE_CLASS_COUNT];    /* owner: */
     span_t records[HEAP_RECORDS];              /* not the heap's: see HEAP_RECORDS */
     bin_t resting_bins[TIDE_CLASS_COUNT];      /* owner: the bins while it has no thread */

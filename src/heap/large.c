@@ -60,7 +60,9 @@ take_kept(heap_t *heap, size_t size, size_t max)
     if (size > max || (span = heap->large_cache[count]) == NULL) {
         return NULL;
     }
-    heap->large_cache[count] = NULL;
+    heap->large_cache[count] = span->next;
+    heap->large_kept -= (uint32_t)count;
+    span->next = NULL;
     span->bytes = bytes;
     atomic_store_relaxed(&span->remote, 0);
     return span;
@@ -99,10 +101,13 @@ cache_keep(heap_t *heap, span_t *span)
 {
     size_t count = span->slice_count;
 
-    if (heap == &heap_empty || count > HEAP_LARGE_CACHE || heap->large_cache[count] != NULL) {
+    if (heap == &heap_empty || count > HEAP_LARGE_CACHE ||
+        heap->large_kept + count > HEAP_LARGE_KEPT_SLICES) {
         return false;
     }
+    span->next = heap->large_cache[count];
     heap->large_cache[count] = span;
+    heap->large_kept += (uint32_t)count;
     return true;
 }
 
@@ -124,13 +129,14 @@ void
 large_let_go_cache(heap_t *heap)
 {
     for (unsigned i = 1; i <= HEAP_LARGE_CACHE; i++) {
-        span_t *span = heap->large_cache[i];
+        span_t *span;
 
-        heap->large_cache[i] = NULL;
-        if (span != NULL) {
+        while ((span = heap->large_cache[i]) != NULL) {
+            heap->large_cache[i] = span->next;
             large_release(span);
         }
     }
+    heap->large_kept = 0;
 }
 
 /* Memory that is new to the process should replace some that it has and does not use: by moving
@@ -405,6 +411,17 @@ copying_pays(const span_t *span, size_t bytes)
     return need <= CHUNK_SLICES && used <= 2 * (need - used) && slices_have_dirty(need);
 }
 
+/* Is a block that shrinks to half or less better copied into a shorter free run that holds pages?
+ * Cut short where it is, it would leave too few slices for the next block as long as it was, and
+ * programs that read into large buffers and cut them to what came want that one at once. */
+static bool
+leaving_pays(const span_t *span, size_t bytes)
+{
+    size_t need = slices_for(bytes);
+
+    return need <= CHUNK_SLICES && bytes <= span->bytes / 2 && slices_have_dirty(need);
+}
+
 void *
 large_realloc(span_t *span, size_t size)
 {
@@ -414,8 +431,8 @@ large_realloc(span_t *span, size_t size)
         return NULL;
     }
     if (bytes <= span->bytes) {
-        if (size <= TIDE_SMALL_MAX) {
-            return NULL; /* fits a class now: copying little frees much */
+        if (size <= TIDE_SMALL_MAX || leaving_pays(span, bytes)) {
+            return NULL; /* copying little frees much */
         }
         large_shrink(span, bytes);
         heap_count(realloc_in_place, 1);

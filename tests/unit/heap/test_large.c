@@ -91,40 +91,48 @@ test_sizes_are_of_os_pages(void **state)
     }
 }
 
-/* One of each small number of slices stays with the heap. */
+/* Some of each small number of slices stay with the heap. */
 static void
-test_a_freed_block_is_kept_for_the_next_of_its_size(void **state)
+test_freed_blocks_are_kept_for_the_next_of_their_size(void **state)
 {
     (void)state;
     large_let_go_cache(heap_self());
     for (size_t count = 2; count <= HEAP_LARGE_CACHE + 1; count++) {
         size_t used = arena_counters.used_slices;
         size_t size = count * SLICE_BYTES;
-        bool cached = count <= HEAP_LARGE_CACHE;
+        size_t kept = count <= HEAP_LARGE_CACHE ? HEAP_LARGE_KEPT_SLICES / count : 0;
         bool zero = false;
-        char *p = alloc(size);
-        char *q = alloc(size);
+        char *p[HEAP_LARGE_KEPT_SLICES + 1];
 
-        memset(p, 0xff, size);
-        tide_free(unit_hide(p));
-        require_eq(is_gone(p), !cached);
-        require(heap_pointer_error(p, space_span_of(p)) == REPORT_DOUBLE_FREE);
-        require(heap_pointer_error(p + 16, space_span_of(p + 16)) != NULL);
-        tide_free(unit_hide(q)); /* one is enough */
-        require(is_gone(q));
-        if (cached) {
-            require(alloc(size - OS_PAGE + 1) == p);
-            require_eq(tide_malloc_usable_size(p), size);
-            tide_free(unit_hide(p));
-            require(large_alloc(size, SLICE_BYTES, &zero) == p);
+        for (size_t i = 0; i <= kept; i++) {
+            p[i] = alloc(size);
+            memset(p[i], 0xff, size);
+        }
+        for (size_t i = 0; i <= kept; i++) {
+            tide_free(unit_hide(p[i]));
+            require_eq(is_gone(p[i]), i == kept); /* so many are enough */
+            require(heap_pointer_error(p[i], space_span_of(p[i])) == REPORT_DOUBLE_FREE);
+            require(heap_pointer_error(p[i] + 16, space_span_of(p[i] + 16)) != NULL);
+        }
+        for (size_t i = kept; i-- > 0;) { /* the last one first */
+            require(alloc(size - OS_PAGE + 1) == p[i]);
+            require_eq(tide_malloc_usable_size(p[i]), size);
+        }
+        for (size_t i = 0; i < kept; i++) {
+            tide_free(unit_hide(p[i]));
+        }
+        if (kept > 0) {
+            char *last = p[kept - 1];
+
+            require(large_alloc(size, SLICE_BYTES, &zero) == last);
             require(!zero); /* its pages were used */
-            tide_free(unit_hide(p));
-            p = tide_calloc(1, size);
-            require(unit_is_filled(p, 0, size));
-            tide_free(unit_hide(p));
+            tide_free(unit_hide(last));
+            last = tide_calloc(1, size);
+            require(unit_is_filled(last, 0, size));
+            tide_free(unit_hide(last));
         }
         large_let_go_cache(heap_self());
-        require(is_gone(p));
+        require(is_gone(p[0]));
         require_eq(arena_counters.used_slices, used);
     }
 }
@@ -202,7 +210,8 @@ test_growth_in_place_keeps_the_address(void **state)
 
     (void)state;
     room = alloc(3 * MIB);
-    p = tide_realloc(room, size); /* leaves free room behind it */
+    (void)arena_purge_free(SIZE_MAX, unit_now_tick());
+    p = tide_realloc(room, size); /* leaves free room behind it: no other place has pages */
     assert_ptr_equal(p, room);
     in_place++;
     fill_words(p, size, 1);
@@ -266,7 +275,8 @@ test_a_moved_block_shrinks_and_grows_again(void **state)
     p = tide_realloc(p, 600 * KIB);
     memset(p + 512 * KIB, 0xff, 88 * KIB);
     used = arena_counters.used_slices;
-    q = tide_realloc(p, 200 * KIB);
+    (void)arena_purge_free(SIZE_MAX, unit_now_tick());
+    q = tide_realloc(p, 200 * KIB); /* no other place has pages */
     assert_ptr_equal(q, p);
     assert_true(has_words(q, 200 * KIB, 7));
     assert_true(used - arena_counters.used_slices >= 400 * KIB >> SLICE_SHIFT); /* and the room */
@@ -361,27 +371,62 @@ test_moved_blocks_are_renewed(void **state)
 static void
 test_shrinking_gives_the_end_back(void **state)
 {
-    char *p = alloc(4 * MIB);
+    char *p = alloc(8 * MIB);
     size_t used = arena_counters.used_slices;
     char *q;
 
     (void)state;
-    fill_words(p, 4 * MIB, 4);
-    q = tide_realloc(p, MIB + 1);
+    fill_words(p, 8 * MIB, 4);
+    q = tide_realloc(p, 3 * MIB + 1);
     assert_ptr_equal(q, p);
-    assert_int_equal(tide_malloc_usable_size(q), MIB + OS_PAGE);
+    assert_int_equal(tide_malloc_usable_size(q), 3 * MIB + OS_PAGE);
     assert_int_equal(used - arena_counters.used_slices,
-                     (4 * MIB >> SLICE_SHIFT) - ((MIB + SLICE_BYTES) >> SLICE_SHIFT));
-    assert_true(has_words(q, MIB, 4));
-    assert_true(is_gone(p + 2 * MIB));
-    q = tide_realloc(q, 3 * MIB); /* and can be had again */
+                     (8 * MIB >> SLICE_SHIFT) - ((3 * MIB + SLICE_BYTES) >> SLICE_SHIFT));
+    assert_true(has_words(q, 3 * MIB, 4));
+    assert_true(is_gone(p + 4 * MIB));
+    q = tide_realloc(q, 6 * MIB); /* and can be had again */
     assert_ptr_equal(q, p);
-    assert_true(has_words(q, MIB, 4));
+    assert_true(has_words(q, 3 * MIB, 4));
     q = tide_realloc(q, 1000); /* small now: another place */
     assert_ptr_not_equal(q, p);
     assert_true(has_words(q, 1000, 4));
     assert_true(is_gone(p));
     tide_free(q);
+}
+
+/* Where there is memory with pages for it; so what is left behind is as long as before. */
+static void
+test_a_block_that_shrinks_to_half_lets_go_of_all(void **state)
+{
+    enum { LONG = 32, SHORT = 8 };
+    void *neighbour;
+    char *hole = alloc_enclosed(SHORT * SLICE_BYTES, &neighbour);
+    char *p = alloc(LONG * SLICE_BYTES);
+    size_t used = arena_counters.used_slices;
+    char *q;
+
+    (void)state;
+    fill_words(p, LONG * SLICE_BYTES, 5);
+    (void)arena_purge_free(SIZE_MAX, unit_now_tick());
+    q = tide_realloc(p, LONG * SLICE_BYTES / 2); /* no free memory has pages */
+    assert_ptr_equal(q, p);
+    tide_free(q);
+    p = alloc(LONG * SLICE_BYTES);
+    fill_words(p, LONG * SLICE_BYTES, 6);
+    tide_free(hole);
+    q = tide_realloc(p, (SHORT + 10) * SLICE_BYTES); /* more than half */
+    assert_ptr_equal(q, p);
+    q = tide_realloc(p, SHORT * SLICE_BYTES);
+    assert_ptr_not_equal(q, p);
+    assert_true(has_words(q, SHORT * SLICE_BYTES, 6));
+    assert_int_equal(tide_malloc_usable_size(q), SHORT * SLICE_BYTES);
+    assert_true(is_gone(p));
+    assert_int_equal(arena_counters.used_slices, used - LONG);
+    p = alloc(LONG * SLICE_BYTES);
+    assert_int_equal(arena_counters.used_slices, used);
+    tide_free(p);
+    tide_free(q);
+    free_neighbour(neighbour);
 }
 
 static void
@@ -547,7 +592,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes_are_of_os_pages),
-        cmocka_unit_test(test_a_freed_block_is_kept_for_the_next_of_its_size),
+        cmocka_unit_test(test_freed_blocks_are_kept_for_the_next_of_their_size),
         cmocka_unit_test(test_impossible_sizes_are_refused),
         cmocka_unit_test(test_alignments),
         cmocka_unit_test(test_zero_means_zero),
@@ -557,6 +602,7 @@ main(void)
         cmocka_unit_test(test_a_block_that_keeps_growing_seldom_moves),
         cmocka_unit_test(test_moved_blocks_are_renewed),
         cmocka_unit_test(test_shrinking_gives_the_end_back),
+        cmocka_unit_test(test_a_block_that_shrinks_to_half_lets_go_of_all),
         cmocka_unit_test(test_shrinking_within_a_slice_leaves_no_dirt),
         cmocka_unit_test(test_a_refused_move_is_a_copy),
         cmocka_unit_test(test_a_refused_growth_leaves_the_block),
