@@ -16,7 +16,8 @@
 #define EXTEND_DIRTY_BYTES ((size_t)16 << 10) /* where pages are there already */
 #define EXTEND_DIRTY_BLOCKS ((size_t)32)
 #define SPARE_PEAK_MAX 1024u /* 32 MiB */
-#define BITMAP_UNIT 64u      /* bytes; bitmaps are 1, 2, 4 or 8 of them */
+#define DONORS_LOOKED_AT 4u
+#define BITMAP_UNIT 64u /* bytes; bitmaps are 1, 2, 4 or 8 of them */
 #define BITMAP_SIZES 4u
 
 block_t list_end;
@@ -177,11 +178,61 @@ span_forget_made(heap_t *heap)
     heap->spare.made -= heap->spare.made / 64;
 }
 
+/* Another heap that has more spare spans than a few. Some are looked at, from where there was one
+ * the last time; NULL: none of them has. */
+static heap_t *
+spare_donor(const heap_t *heap)
+{
+    static heap_t *next; /* atomic(relaxed): NULL: the first of all */
+    heap_t *other = atomic_load_relaxed(&next);
+
+    for (unsigned i = 0; i < DONORS_LOOKED_AT; i++) {
+        if (other == NULL) {
+            other = heap_first();
+        }
+        if (other != heap && atomic_load_relaxed(&other->spare.count) > HEAP_SPARE_SPANS) {
+            atomic_store_relaxed(&next, other);
+            return other;
+        }
+        other = other->next;
+    }
+    atomic_store_relaxed(&next, other);
+    return NULL;
+}
+
+/* Before the process touches memory for the first time: what other heaps keep for later, so that
+ * threads that work by turns do not each have memory for the most that any of them needs. */
+static span_t *
+spare_take_from_others(const heap_t *heap)
+{
+    heap_t *donor = slices_have_dirty(1) ? NULL : spare_donor(heap);
+
+    return donor == NULL ? NULL : spare_take(donor);
+}
+
+/* The same for several slices in a row, which they may be in the arena. */
+static void
+spares_of_others_let_go(const heap_t *heap, size_t count)
+{
+    heap_t *donor = count > CHUNK_SLICES || slices_have_dirty(count) ? NULL : spare_donor(heap);
+
+    if (donor != NULL) {
+        size_t has = atomic_load_relaxed(&donor->spare.count);
+
+        span_let_go_spare(donor,
+                          (uint32_t)max_zu(has - min_zu(has, CHUNK_SLICES), HEAP_SPARE_SPANS));
+    }
+}
+
 struct slices
 span_slices_alloc(size_t count, size_t align, enum slices_want want)
 {
-    struct slices slices = slices_alloc(count, align, want);
+    struct slices slices;
 
+    if (count > 1) {
+        spares_of_others_let_go(heap_self(), count);
+    }
+    slices = slices_alloc(count, align, want);
     if (unlikely(slices.start == NULL)) {
         heap_let_go_spares(0);
         (void)ready_drop_all();
@@ -246,6 +297,10 @@ span_new_small(heap_t *heap, unsigned size_class)
     span_t *span = sc->slices == 1 ? spare_take(heap) : NULL;
     bool known = span != NULL; /* its slices name it already */
 
+    if (span == NULL && sc->slices == 1) {
+        span = spare_take_from_others(heap);
+        known = span != NULL;
+    }
     if (span == NULL) {
         span = span_from_arena(heap, size_class);
     }

@@ -240,6 +240,56 @@ test_a_heap_keeps_some_empty_spans(void **state)
     assert_int_equal(arena_counters.used_slices, used);
 }
 
+enum { TURN_SPANS = 200 };
+
+/* Uses so many spans and lets go of them all; they are the heap's spare ones then. */
+static void
+take_a_turn(void *size)
+{
+    enum { MOST = TURN_SPANS * 2048 };
+    static void *blocks[MOST];
+    const struct size_class *sc = &size_classes[size_class_of(*(const size_t *)size)];
+    size_t count = min_zu((size_t)TURN_SPANS * sc->capacity / sc->slices, MOST);
+
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = tide_malloc(*(const size_t *)size);
+        require(blocks[i] != NULL);
+    }
+    for (size_t i = 0; i < count; i++) {
+        tide_free(blocks[i]);
+    }
+}
+
+/* What one heap keeps to spare is another's before memory that has no pages yet. */
+static void
+test_threads_by_turns_use_the_same_memory(void **state)
+{
+    enum { THREADS = 4 };
+    static const size_t sizes[] = {256, 256, 3000}; /* the last in spans of several slices */
+    struct unit_actor actors[THREADS];
+    uint64_t clean;
+
+    (void)state;
+    for (size_t i = 0; i < THREADS; i++) {
+        require_eq(unit_actor_start(&actors[i]), 0);
+    }
+    for (size_t round = 0; round < TIDE_ARRAY_LEN(sizes); round++) {
+        size_t size = sizes[round];
+
+        unit_actor_do(&actors[0], take_a_turn, &size);
+        clean = arena_counters.clean_taken;
+        for (size_t i = 1; i < THREADS; i++) {
+            unit_actor_do(&actors[i], take_a_turn, &size);
+        }
+        /* But for some spans that each keeps for itself. */
+        require_le(arena_counters.clean_taken - clean,
+                   (THREADS - 1) * (TURN_SPANS / 4 + HEAP_SPARE_SPANS));
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        unit_actor_end(&actors[i]);
+    }
+}
+
 static void
 test_no_memory_leaves_nothing_behind(void **state)
 {
@@ -295,6 +345,7 @@ main(void)
         cmocka_unit_test(test_bitmaps_are_zero_apart_and_reused),
         cmocka_unit_test(test_blocks_in_the_bitmap_come_back_a_page_at_a_time),
         cmocka_unit_test(test_a_heap_keeps_some_empty_spans),
+        cmocka_unit_test(test_threads_by_turns_use_the_same_memory),
         cmocka_unit_test(test_no_memory_leaves_nothing_behind),
     };
 
