@@ -170,6 +170,8 @@ void pool_release_if_free(heap_t *heap, span_t *span, unsigned size_class);
 bool pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count);
 /* Did a heap look for a span of the class in vain since one was put into the pool? */
 bool pool_is_wanted(unsigned size_class);
+/* Is there a span that the keeper has not cooled yet, or that was freed into since? */
+bool pool_is_warm(void);
 uint32_t pool_length(unsigned size_class);
 void pool_counts(unsigned size_class, uint64_t *spans, uint64_t *live);
 void pool_locks_acquire(void);
@@ -213,6 +215,8 @@ void heap_bin_be_strict(heap_t *heap, unsigned size_class);
 void heap_empty_bin(heap_t *heap, unsigned size_class);
 /* Wakes or starts the background thread when it has work. Defined in keeper/. */
 void heap_poke_keeper(void);
+/* Only wakes it where it sleeps: starts no thread, allocates nothing. */
+void heap_wake_keeper(void);
 /* The first touch of a chunk of huge pages took so long. Defined in keeper/. */
 void heap_note_huge_touch(uint64_t took_ns);
 /* Memory that is ready to be taken runs low (arena_runs_low). Under any lock but the arena's. */

@@ -21,6 +21,7 @@ struct pool_list {
 struct pool {
     lock_t lock TIDE_ALIGNED(TIDE_CACHE_LINE);
     uint32_t count;          /* lock; relaxed to read: in all lists */
+    uint32_t warm;           /* lock; relaxed to read: of these, in the first two */
     struct pool_list pooled; /* lock */
     struct pool_list stale;  /* lock: SPAN_COLD and SPAN_FLAG_STALE */
     struct pool_list cold;   /* lock: SPAN_COLD, and nothing was freed there since */
@@ -59,6 +60,7 @@ unlink_locked(struct pool *pool, span_t *span)
     }
     span->next = span->previous = NULL;
     atomic_store_relaxed(&pool->count, pool->count - 1);
+    atomic_store_relaxed(&pool->warm, pool->warm - (list != &pool->cold));
 }
 
 static void
@@ -76,6 +78,7 @@ link_first_locked(struct pool *pool, span_t *span)
     }
     list->first = span;
     atomic_store_relaxed(&pool->count, pool->count + 1);
+    atomic_store_relaxed(&pool->warm, pool->warm + (list != &pool->cold));
 }
 
 /* Moves the remote word to `state`, keeping its chain. Release: the owner's fields go with it to
@@ -287,6 +290,8 @@ pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
     lock_release(&pool->lock);
     if (live == 0) {
         release_all_free(heap, span);
+    } else {
+        heap_wake_keeper(); /* which sleeps while nothing happens, and this is nothing else's work */
     }
     return true;
 }
@@ -295,6 +300,17 @@ bool
 pool_is_wanted(unsigned size_class)
 {
     return atomic_load_relaxed(&wanted[size_class]);
+}
+
+TIDE_COLD bool
+pool_is_warm(void)
+{
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        if (atomic_load_relaxed(&pools[c].warm) != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 uint32_t

@@ -170,6 +170,21 @@ note(const struct tide_record *record, const struct peak_params *params, uint64_
     outlook_note_locked(&pass);
 }
 
+static bool
+purges_holes(void)
+{
+    return atomic_load_relaxed(&keeper_config.purge) &&
+           atomic_load_relaxed(&keeper_config.hole_purge) && promise_guaranteed_bytes() == 0 &&
+           os_has(OS_FEATURE_DONTNEED);
+}
+
+/* Are there spans that are not cooled yet? A window after their last change they are to be. */
+static bool
+holes_to_come(void)
+{
+    return purges_holes() && pool_is_warm();
+}
+
 /* One pass; true when there may be more to do soon. lock(pass) held. */
 TIDE_COLD static bool
 pass_locked(void)
@@ -202,9 +217,10 @@ pass_locked(void)
     waits |= heap_let_go_spares(SPARE_NEEDED);
     if (atomic_load_relaxed(&keeper_config.purge)) {
         counter_add(&keeper_counters.orphans_dissolved, heap_dissolve_orphans(old));
-        if (atomic_load_relaxed(&keeper_config.hole_purge) && promise_guaranteed_bytes() == 0) {
+        if (purges_holes()) {
             done += heap_purge_holes(old, HOLE_QUOTA_BYTES);
         }
+        waits |= holes_to_come();
         done += release_free(&advice, &record, tick);
     }
     if (work != seen_work || done > 0 || waits || rise_holds()) {
@@ -229,7 +245,7 @@ sleep_until_woken(void)
     bool by_work;
 
     (void)atomic_exchange_acq_rel(&wake_word, 1);
-    if (atomic_load_acquire(&stop_asked) == 0 && slices_moved() == seen_work) {
+    if (atomic_load_acquire(&stop_asked) == 0 && slices_moved() == seen_work && !holes_to_come()) {
         uint64_t timeout_ns = sooner(profile_next_pass_ns(), page_next_pass_ns());
 
         timeout_ns = sooner(timeout_ns, learn_next_pass_ns());
@@ -241,7 +257,8 @@ sleep_until_woken(void)
             os_futex_wait_or_bell(&wake_word, 1, bell, timeout_ns);
         }
     }
-    by_work = atomic_load_relaxed(&wake_word) == 0 || slices_moved() != seen_work;
+    by_work =
+        atomic_load_relaxed(&wake_word) == 0 || slices_moved() != seen_work || holes_to_come();
     atomic_store_relaxed(&wake_word, 0);
     return by_work;
 }
@@ -426,7 +443,6 @@ keeper_thread_main(void *arg)
         page_pass();
         save_learned(false);
         quiet = busy ? 0 : quiet + 1;
-        /* A pooled span becomes old a window after the last change: stay awake until then. */
         if (quiet <= QUIET_PASSES_MAX + ticks_of(window_ms())) {
             sleep_interval();
         } else if (sleep_until_woken()) {
@@ -494,15 +510,21 @@ pass_in_passing(void)
 }
 
 void
+heap_wake_keeper(void)
+{
+    if (unlikely(atomic_load_relaxed(&wake_word) != 0)) {
+        atomic_store_relaxed(&wake_word, 0);
+        os_futex_wake(&wake_word, 1);
+    }
+}
+
+void
 heap_poke_keeper(void)
 {
     uint32_t state = atomic_load_relaxed(&thread_state);
 
     if (likely(state == THREAD_RUNNING)) {
-        if (unlikely(atomic_load_relaxed(&wake_word) != 0)) {
-            atomic_store_relaxed(&wake_word, 0);
-            os_futex_wake(&wake_word, 1);
-        }
+        heap_wake_keeper();
         return;
     }
     if (state == THREAD_STARTING || lock_is_forking()) {
