@@ -236,7 +236,7 @@ typedef struct heap_class {
                          * counted from its next look; see bin_until. Of no meaning while quiet */
     int32_t armed;     /* owner: what bin.left was when it was last armed */
     uint32_t with_room_count;
-    uint16_t foreign;   /* owner: frees of others' blocks since the bin was open; see transfer.h */
+    uint16_t foreign;   /* owner: of the bin: see transfer.h */
     uint8_t bin_more;   /* owner: blocks the bin takes beyond its class's bin_limit by now */
     bool bin_full : 1;  /* owner: it took no more since the last refill */
     bool had_spans : 1; /* owner: see span_from_arena */

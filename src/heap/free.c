@@ -12,6 +12,7 @@
 #include "heap/free.h"
 
 #include "base/assert.h"
+#include "base/random.h"
 #include "heap/remote.h"
 #include "heap/report.h"
 #include "heap/sample.h"
@@ -296,7 +297,11 @@ bin_pass_on(heap_t *heap, unsigned size_class)
     }
     if (chain != NULL) {
         if (transfer_put(size_class, chain)) {
-            hc->foreign = FOREIGN_MOST;
+            transfer_count_given(hc);
+            if (hc->foreign < FOREIGN_GIVES_ONLY &&
+                random_next(&heap->random) % FOREIGN_AGAIN == 0) {
+                heap_bin_be_strict(heap, size_class);
+            }
         } else {
             heap_bin_be_strict(heap, size_class);
             route_list(heap, chain);
@@ -385,6 +390,9 @@ heap_free_counted(void *p, const slice_t *slice, bin_t *bin)
     }
     heap_free_push(p, bin->head, sum);
     bin->head = p;
+    if (!bin->open) {
+        transfer_count_own(hc, bin_frees_since_armed(bin, hc));
+    }
     frees = frees_until_look(hc, c, room, bin->open);
     if (likely(heap_is_quiet(heap))) {
         bin_arm(bin, hc, room, frees);
@@ -547,7 +555,8 @@ count_foreign(heap_t *heap, unsigned c)
 {
     heap_class_t *hc = &heap->classes[c];
 
-    if (++hc->foreign >= transfer_keep_after(c) && transfer_has_room(c)) {
+    hc->foreign = (uint16_t)min_zu(hc->foreign + FOREIGN_WEIGHT, UINT16_MAX);
+    if (hc->foreign >= FOREIGN_WEIGHT * transfer_keep_after(c) && transfer_has_room(c)) {
         hc->foreign = FOREIGN_MOST;
         bin_be_open(heap, c);
     }

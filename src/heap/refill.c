@@ -75,6 +75,10 @@ refill_from_list(heap_t *heap, unsigned c, span_t *span)
     if (span->own == &list_end) {
         count = span_linked(span) - span->bitmap_count - span->left;
     }
+    if (!bin->open) {
+        transfer_count_own(&heap->classes[c],
+                           count + bin_frees_since_armed(bin, &heap->classes[c]));
+    }
     bin_refilled(heap, c, count, bin->open ? 0 : bin_takes(&heap->classes[c], &size_classes[c]));
     return moved_to_bin(span, count);
 }
@@ -145,6 +149,9 @@ take_chain(heap_t *heap, unsigned c)
     hc->aside = NULL;
     if (chain == NULL && !transfer_is_empty(c)) {
         chain = transfer_take(c);
+        if (heap->bins[c].open) {
+            transfer_count_taken(hc);
+        }
     }
     if (chain == NULL) {
         return false;
@@ -164,7 +171,7 @@ refill(heap_t *heap, unsigned c)
     if (take_chain(heap, c)) {
         return true;
     }
-    if (bin->open && --heap->classes[c].foreign == 0) {
+    if (bin->open && (--heap->classes[c].foreign & FOREIGN_MOST) == 0) {
         heap_bin_be_strict(heap, c);
     }
     if (span != NULL && (span_owner(span) & OWNER_DIRECT) != 0) { /* the bin was full; see route */

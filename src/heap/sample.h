@@ -81,6 +81,13 @@ bin_until(int32_t left, const heap_class_t *hc)
     return hc->ahead + (int32_t)bin_looks(left);
 }
 
+/* How many blocks it took since it was last armed. */
+TIDE_HOT uint32_t
+bin_frees_since_armed(const bin_t *bin, const heap_class_t *hc)
+{
+    return (uint16_t)(bin_looks(hc->armed) - bin_looks(bin->left));
+}
+
 /* So much room, and a look after so many frees. */
 TIDE_HOT void
 bin_arm(bin_t *bin, heap_class_t *hc, int32_t room, int32_t frees)

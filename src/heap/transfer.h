@@ -17,16 +17,51 @@
 
 /* A heap keeps other heaps' blocks after a span's worth of frees of such, and this many: a block or
  * two that were handed over go home, or two threads would write to one cache line for as long as
- * they live; and so do those of a span that went to another heap with blocks of this one in it. */
+ * they live; and so do those of a span that went to another heap with blocks of this one in it.
+ * Where threads have nothing to do with each other the last is all there is, for ever: so each
+ * block that the heap allocates meanwhile takes back an eighth of one (a live set of each of two
+ * threads: one free in 140 is of a block of the other's span; batches for another thread: one in
+ * four). */
 #define FOREIGN_KEEP 32u
+#define FOREIGN_WEIGHT 8u
 TIDE_HOT uint32_t
 transfer_keep_after(unsigned size_class)
 {
     return (uint32_t)max_zu(FOREIGN_KEEP, size_classes[size_class].capacity);
 }
 
-/* It stops when so many refills came from spans and not one chain was given away meanwhile. */
+/* heap_class.foreign of a strict bin: eighths of blocks of others, freed beyond those taken from the
+ * heap's own spans, of which there were so many now. */
+TIDE_HOT void
+transfer_count_own(heap_class_t *hc, uint32_t blocks)
+{
+    hc->foreign = hc->foreign > blocks ? (uint16_t)(hc->foreign - blocks) : 0;
+}
+
+/* Of an open one: how many refills may come from spans without a chain given away meanwhile; and by
+ * how many it gave more than it took, in the high byte. Who takes as many as it gives may do as well
+ * with blocks of its own: at one chain in so many the bin is strict again, to find out. */
 #define FOREIGN_MOST 255u
+#define FOREIGN_GIVEN 256u
+#define FOREIGN_GIVES_ONLY (32u * FOREIGN_GIVEN)
+#define FOREIGN_AGAIN 1024u
+
+TIDE_HOT void
+transfer_count_taken(heap_class_t *hc)
+{
+    if (hc->foreign >= FOREIGN_GIVEN) {
+        hc->foreign = (uint16_t)(hc->foreign - FOREIGN_GIVEN);
+    }
+}
+
+TIDE_HOT void
+transfer_count_given(heap_class_t *hc)
+{
+    uint32_t given = hc->foreign & ~FOREIGN_MOST;
+
+    given += given < FOREIGN_GIVES_ONLY ? FOREIGN_GIVEN : 0;
+    hc->foreign = (uint16_t)(given | FOREIGN_MOST);
+}
 
 /* Blocks of a chain: as many as a strict bin takes at first, twice as many if they are small: the
  * use of larger ones costs more than the lock does. (The first chain of a bin is what it held when

@@ -2,6 +2,8 @@
 /* heap/transfer: blocks that one thread frees and another allocates circulate, and come home. */
 #include "spans.h"
 
+#include "base/random.h"
+
 #define BLOCKS_MAX 16384u
 
 static struct held held[BLOCKS_MAX];
@@ -141,7 +143,8 @@ test_a_span_that_changed_hands_opens_no_bin(void **state)
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         require_ge(transfer_keep_after(c), size_classes[c].capacity);
         require_ge(transfer_keep_after(c), FOREIGN_KEEP);
-        require_le(transfer_keep_after(c), UINT16_MAX); /* what heap_class.foreign counts to */
+        /* What heap_class.foreign counts to. */
+        require_le(FOREIGN_WEIGHT * transfer_keep_after(c), UINT16_MAX);
     }
 }
 
@@ -149,7 +152,7 @@ test_a_span_that_changed_hands_opens_no_bin(void **state)
 static void
 nearly_keeps(heap_t *heap, unsigned c, uint32_t more)
 {
-    heap->classes[c].foreign = (uint16_t)(transfer_keep_after(c) - more);
+    heap->classes[c].foreign = (uint16_t)(FOREIGN_WEIGHT * (transfer_keep_after(c) - more));
 }
 
 static void
@@ -203,6 +206,72 @@ free_all_kinds(void *arg)
     free_blocks(own, 300);
     require_eq(heap_self()->open_bins, 1);
     require_eq(front_self()->reach, FRONT_OPEN);
+}
+
+enum { CLASSES = 8, LIVE = 600 };
+
+struct life {
+    unsigned first_class;
+    uint64_t random;
+    void *blocks[LIVE];
+};
+
+/* Some blocks give way to others of any class. */
+static void
+live_on(void *arg)
+{
+    struct life *life = arg;
+
+    for (int i = 0; i < 2000; i++) {
+        uint64_t r = random_next(&life->random);
+        void **block = &life->blocks[r % LIVE];
+
+        tide_free(*block);
+        *block = tide_malloc(size_classes[life->first_class + (r >> 32) % CLASSES].size);
+        require(*block != NULL);
+    }
+}
+
+static void
+live_no_more(void *arg)
+{
+    struct life *life = arg;
+
+    for (size_t i = 0; i < LIVE; i++) {
+        tide_free(life->blocks[i]);
+    }
+}
+
+/* Spans change hands, with blocks of the heap before in them; the threads stay apart all the same. */
+static void
+test_threads_that_share_nothing_keep_no_blocks_of_each_other(void **state)
+{
+    enum { THREADS = 3, TURNS = 2000 };
+    static struct life lives[THREADS];
+    struct unit_actor actors[THREADS];
+    heap_t *heaps[THREADS];
+    unsigned first = fresh_class(576);
+    size_t open = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < THREADS; i++) {
+        lives[i] = (struct life){.first_class = first, .random = i};
+        assert_int_equal(unit_actor_start(&actors[i]), 0);
+        unit_actor_do(&actors[i], note_heap, &heaps[i]);
+    }
+    for (unsigned turn = 0; turn < TURNS; turn++) {
+        for (unsigned i = 0; i < THREADS; i++) {
+            unit_actor_do(&actors[i], live_on, &lives[i]);
+            open += heaps[i]->open_bins;
+        }
+    }
+    require_le(open, THREADS * TURNS * CLASSES / 10);
+    for (unsigned i = 0; i < THREADS; i++) {
+        unit_actor_do(&actors[i], live_no_more, &lives[i]);
+        unit_actor_end(&actors[i]);
+    }
+    (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
 }
 
 static void
@@ -331,6 +400,7 @@ main(void)
         cmocka_unit_test(test_lists_are_longer_for_more_threads),
         cmocka_unit_test(test_a_span_that_changed_hands_opens_no_bin),
         cmocka_unit_test(test_a_few_blocks_go_home_and_many_are_kept),
+        cmocka_unit_test(test_threads_that_share_nothing_keep_no_blocks_of_each_other),
         cmocka_unit_test(test_one_open_bin_leaves_the_others_strict),
         cmocka_unit_test(test_blocks_circulate_without_their_spans),
         cmocka_unit_test(test_a_heap_that_uses_its_own_spans_is_strict_again),
