@@ -291,7 +291,7 @@ pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
     if (live == 0) {
         release_all_free(heap, span);
     } else {
-        heap_wake_keeper(); /* which sleeps while nothing happens, and this is nothing else's work */
+        heap_wake_keeper(); /* no slice moves, so nothing else tells it */
     }
     return true;
 }

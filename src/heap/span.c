@@ -276,6 +276,9 @@ span_from_arena(heap_t *heap, unsigned size_class)
     }
     /* A heap's first span of a class may stay mostly empty; the ones after it fill up. */
     want = !hc->had_spans ? SLICES_SPARSE : SLICES_DENSE;
+    if (want == SLICES_DENSE) {
+        heap_ask_for_huge();
+    }
     slices = span_slices_alloc(sc->slices, SLICE_BYTES, want);
     if (slices.start == NULL) {
         span_record_free(span);

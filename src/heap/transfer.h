@@ -30,8 +30,8 @@ transfer_keep_after(unsigned size_class)
     return (uint32_t)max_zu(FOREIGN_KEEP, size_classes[size_class].capacity);
 }
 
-/* heap_class.foreign of a strict bin: eighths of blocks of others, freed beyond those taken from the
- * heap's own spans, of which there were so many now. */
+/* heap_class.foreign of a strict bin: eighths of blocks of others, freed beyond those taken from
+ * the heap's own spans, of which there were so many now. */
 TIDE_HOT void
 transfer_count_own(heap_class_t *hc, uint32_t blocks)
 {

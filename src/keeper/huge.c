@@ -54,6 +54,12 @@ huge_is_dear(void)
 }
 
 void
+heap_ask_for_huge(void)
+{
+    (void)huge_is_dear();
+}
+
+void
 heap_note_huge_touch(uint64_t took_ns)
 {
     huge_note(CHUNK_HUGE_PAGES, CHUNK_BYTES, took_ns);
@@ -63,4 +69,5 @@ void
 huge_fork_child(void)
 {
     is_busy = 0;
+    arena_spare_huge(atomic_load_relaxed(&is_dear) != 0); /* a thread was between the two */
 }

@@ -5,6 +5,8 @@
  */
 #include "../unit.h"
 
+#include <unistd.h>
+
 #include "keeper/huge.h"
 #include "predict/price.h"
 
@@ -52,8 +54,18 @@ ask_while_dear(void *arg)
                CHUNK_SMALL_PAGES);
     heap_note_huge_touch(DEAR_NS); /* begun before */
     require_eq(huge_found_dear, found + 1);
+    arena_spare_huge(false); /* as if another thread forked that had not come to it yet */
     huge_fork_child();
     require(huge_is_dear()); /* the machine is the same */
+    require_eq(kind_of(slices_alloc(CHUNK_SLICES, CHUNK_BYTES, SLICES_DENSE).start),
+               CHUNK_SMALL_PAGES);
+    for (int i = 0; i < 60; i++) { /* five seconds are enough */
+        usleep(100000);
+        heap_ask_for_huge(); /* as who allocates does: here is no keeper */
+    }
+    require(!huge_is_dear());
+    require_eq(kind_of(slices_alloc(CHUNK_SLICES, CHUNK_BYTES, SLICES_DENSE).start),
+               CHUNK_HUGE_PAGES);
 }
 
 static void
