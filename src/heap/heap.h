@@ -217,8 +217,8 @@ void heap_empty_bin(heap_t *heap, unsigned size_class);
 void heap_poke_keeper(void);
 /* Only wakes it where it sleeps: starts no thread, allocates nothing. */
 void heap_wake_keeper(void);
-/* Huge pages are wanted and were found dear: are they to be tried again? Where no pass of the keeper
- * asks, this does. Defined in keeper/. */
+/* Huge pages are wanted and were found dear: are they to be tried again? Where no pass of the
+ * keeper asks, this does. Defined in keeper/. */
 void heap_ask_for_huge(void);
 /* The first touch of a chunk of huge pages took so long. Defined in keeper/. */
 void heap_note_huge_touch(uint64_t took_ns);

@@ -39,8 +39,8 @@ transfer_count_own(heap_class_t *hc, uint32_t blocks)
 }
 
 /* Of an open one: how many refills may come from spans without a chain given away meanwhile; and by
- * how many it gave more than it took, in the high byte. Who takes as many as it gives may do as well
- * with blocks of its own: at one chain in so many the bin is strict again, to find out. */
+ * how many it gave more than it took, in the high byte. Who takes as many as it gives may do as
+ * well with blocks of its own: at one chain in so many the bin is strict again, to find out. */
 #define FOREIGN_MOST 255u
 #define FOREIGN_GIVEN 256u
 #define FOREIGN_GIVES_ONLY (32u * FOREIGN_GIVEN)

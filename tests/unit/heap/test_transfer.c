@@ -242,7 +242,7 @@ live_no_more(void *arg)
     }
 }
 
-/* Spans change hands, with blocks of the heap before in them; the threads stay apart all the same. */
+/* Spans change hands, with blocks of the heap before in them; the threads stay apart even so. */
 static void
 test_threads_that_share_nothing_keep_no_blocks_of_each_other(void **state)
 {
