@@ -195,6 +195,7 @@ enum span_flags {
     SPAN_FLAG_HOLES = 1,   /* some free os pages of it were given back */
     SPAN_FLAG_ON_LIST = 2, /* owner: linked into the heap's list of spans with room */
     SPAN_FLAG_STALE = 4,   /* pool: cold, but blocks were freed in it since it was cooled */
+    SPAN_FLAG_GREW = 8,    /* large: by realloc, so that it may once more */
 };
 
 /* Frees of other threads' blocks wait here, coalesced per span, until one atomic takes them. */

@@ -158,8 +158,14 @@ heap_realloc(void *p, size_t size, const char *function)
     if (to != NULL) {
         memcpy(to, p, min_zu(old_size, size));
         heap_count(realloc_copied, 1);
+        if (span->kind == SPAN_LARGE && size > old_size) {
+            space_span_of(to)->flags |= SPAN_FLAG_GREW;
+        }
         heap_free(p);
     } else if (size <= old_size) {
+        if (span->kind == SPAN_LARGE) {
+            large_shrink(span, size);
+        }
         return p; /* shrinking never fails */
     }
     return to;

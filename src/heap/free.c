@@ -554,9 +554,14 @@ static void
 count_foreign(heap_t *heap, unsigned c)
 {
     heap_class_t *hc = &heap->classes[c];
+    uint32_t enough = FOREIGN_WEIGHT * transfer_keep_after(c);
 
-    hc->foreign = (uint16_t)min_zu(hc->foreign + FOREIGN_WEIGHT, UINT16_MAX);
-    if (hc->foreign >= FOREIGN_WEIGHT * transfer_keep_after(c) && transfer_has_room(c)) {
+    if (heap->bins[c].open) {
+        return; /* it counts other things now */
+    }
+    /* No more than enough: while there is no room the count is not to grow for later. */
+    hc->foreign = (uint16_t)min_zu(hc->foreign + FOREIGN_WEIGHT, enough);
+    if (hc->foreign == enough && transfer_has_room(c)) {
         hc->foreign = FOREIGN_MOST;
         bin_be_open(heap, c);
     }

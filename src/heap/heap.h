@@ -249,6 +249,8 @@ span_t *large_make_ready(size_t bytes);
 void large_release(span_t *span);
 /* In place, by moving pages, or NULL (then copy). */
 void *large_realloc(span_t *span, size_t size);
+/* In place; never fails. size: at most as much as it has. */
+void large_shrink(span_t *span, size_t size);
 
 /* --- cold.c ----------------------------------------------------------------------------------- */
 

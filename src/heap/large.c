@@ -64,6 +64,7 @@ take_kept(heap_t *heap, size_t size, size_t max)
     heap->large_kept -= (uint32_t)count;
     span->next = NULL;
     span->bytes = bytes;
+    span->flags = 0;
     atomic_store_relaxed(&span->remote, 0);
     return span;
 }
@@ -95,22 +96,6 @@ large_alloc_kept(heap_t *heap, size_t size)
     return span == NULL ? NULL : span->start;
 }
 
-/* Keeps a freed block; its slices go on naming it, so that a double free is told. */
-static bool
-cache_keep(heap_t *heap, span_t *span)
-{
-    size_t count = span->slice_count;
-
-    if (heap == &heap_empty || count > HEAP_LARGE_CACHE ||
-        heap->large_kept + count > HEAP_LARGE_KEPT_SLICES) {
-        return false;
-    }
-    span->next = heap->large_cache[count];
-    heap->large_cache[count] = span;
-    heap->large_kept += (uint32_t)count;
-    return true;
-}
-
 /* Slices behind the block that it may grow into without a move. */
 static size_t
 room_of(const span_t *span)
@@ -125,18 +110,62 @@ large_release(span_t *span)
     span_record_free(span);
 }
 
+/* One of so many slices, if there is one. */
+static bool
+let_go_kept(heap_t *heap, size_t count)
+{
+    span_t *span = heap->large_cache[count];
+
+    if (span == NULL) {
+        return false;
+    }
+    heap->large_cache[count] = span->next;
+    heap->large_kept -= (uint32_t)count;
+    large_release(span);
+    return true;
+}
+
 void
 large_let_go_cache(heap_t *heap)
 {
-    for (unsigned i = 1; i <= HEAP_LARGE_CACHE; i++) {
-        span_t *span;
-
-        while ((span = heap->large_cache[i]) != NULL) {
-            heap->large_cache[i] = span->next;
-            large_release(span);
+    for (size_t count = 1; count <= HEAP_LARGE_CACHE; count++) {
+        while (let_go_kept(heap, count)) {
         }
     }
-    heap->large_kept = 0;
+}
+
+/* Nobody knows how long a size will be wanted: the first of one goes before any of others, or those
+ * that were freed first would keep it out for as long as nobody asks for them. */
+static TIDE_NOINLINE bool
+make_room_for_first(heap_t *heap, size_t count)
+{
+    if (heap->large_cache[count] != NULL) {
+        return false;
+    }
+    for (size_t other = 1; heap->large_kept + count > HEAP_LARGE_KEPT_SLICES;) {
+        if (!let_go_kept(heap, other)) {
+            other++; /* ends before the last, or nothing would be kept */
+        }
+    }
+    return true;
+}
+
+/* Keeps a freed block; its slices go on naming it, so that a double free is told. */
+static bool
+cache_keep(heap_t *heap, span_t *span)
+{
+    size_t count = span->slice_count;
+
+    if (heap == &heap_empty || count > HEAP_LARGE_CACHE) {
+        return false;
+    }
+    if (heap->large_kept + count > HEAP_LARGE_KEPT_SLICES && !make_room_for_first(heap, count)) {
+        return false;
+    }
+    span->next = heap->large_cache[count];
+    heap->large_cache[count] = span;
+    heap->large_kept += (uint32_t)count;
+    return true;
 }
 
 /* Memory that is new to the process should replace some that it has and does not use: by moving
@@ -300,9 +329,10 @@ large_free(void *p, span_t *span)
     free_for_good(p, span);
 }
 
-static void
-large_shrink(span_t *span, size_t bytes)
+void
+large_shrink(span_t *span, size_t size)
 {
+    size_t bytes = align_up(max_zu(size, 1), OS_PAGE);
     size_t keep = slices_for(bytes);
     size_t drop = span->slice_count - keep;
     size_t dirty = span->touched_slices > keep ? span->touched_slices - keep : 0;
@@ -356,6 +386,7 @@ large_grow_in_place(span_t *span, size_t bytes)
         span->touched_slices = (uint32_t)need;
     }
     span->bytes = bytes;
+    span->flags |= SPAN_FLAG_GREW;
     return true;
 }
 
@@ -392,6 +423,7 @@ large_move(span_t *span, size_t bytes)
     }
     room = room_of(span);
     large_describe(span, to, bytes, need, live);
+    span->flags |= SPAN_FLAG_GREW;
     if (unlikely(live == LARGE_SAMPLED)) {
         sample_large_moved(old, span, bytes);
     }
@@ -413,13 +445,15 @@ copying_pays(const span_t *span, size_t bytes)
 
 /* Is a block that shrinks to half or less better copied into a shorter free run that holds pages?
  * Cut short where it is, it would leave too few slices for the next block as long as it was, and
- * programs that read into large buffers and cut them to what came want that one at once. */
+ * programs that read into large buffers and cut them to what came want that one at once. One that
+ * grew before may do so again, into what it leaves behind. */
 static bool
 leaving_pays(const span_t *span, size_t bytes)
 {
     size_t need = slices_for(bytes);
 
-    return need <= CHUNK_SLICES && bytes <= span->bytes / 2 && slices_have_dirty(need);
+    return need <= CHUNK_SLICES && bytes <= span->bytes / 2 &&
+           (span->flags & SPAN_FLAG_GREW) == 0 && slices_have_dirty(need);
 }
 
 void *
@@ -434,7 +468,7 @@ large_realloc(span_t *span, size_t size)
         if (size <= TIDE_SMALL_MAX || leaving_pays(span, bytes)) {
             return NULL; /* copying little frees much */
         }
-        large_shrink(span, bytes);
+        large_shrink(span, size);
         heap_count(realloc_in_place, 1);
         return span->start;
     }

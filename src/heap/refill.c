@@ -149,7 +149,7 @@ take_chain(heap_t *heap, unsigned c)
     hc->aside = NULL;
     if (chain == NULL && !transfer_is_empty(c)) {
         chain = transfer_take(c);
-        if (heap->bins[c].open) {
+        if (chain != NULL && heap->bins[c].open) {
             transfer_count_taken(hc);
         }
     }

@@ -187,8 +187,8 @@ spare_donor(const heap_t *heap)
     heap_t *other = atomic_load_relaxed(&next);
 
     for (unsigned i = 0; i < DONORS_LOOKED_AT; i++) {
-        if (other == NULL) {
-            other = heap_first();
+        if (other == NULL && (other = heap_first()) == NULL) {
+            return NULL; /* no heap at all: none could be made */
         }
         if (other != heap && atomic_load_relaxed(&other->spare.count) > HEAP_SPARE_SPANS) {
             atomic_store_relaxed(&next, other);

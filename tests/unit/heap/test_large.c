@@ -137,6 +137,64 @@ test_freed_blocks_are_kept_for_the_next_of_their_size(void **state)
     }
 }
 
+static unsigned
+kept_of(size_t count)
+{
+    unsigned n = 0;
+
+    for (const span_t *s = heap_self()->large_cache[count]; s != NULL; s = s->next) {
+        n++;
+    }
+    return n;
+}
+
+static void
+keep_some(size_t size, size_t count)
+{
+    char *p[HEAP_LARGE_KEPT_SLICES];
+
+    for (size_t i = 0; i < count; i++) {
+        p[i] = alloc(size);
+    }
+    for (size_t i = 0; i < count; i++) {
+        tide_free(unit_hide(p[i]));
+    }
+}
+
+/* And no longer: the first of another has room made for it, by each that is in the way. */
+static void
+test_one_size_does_not_keep_out_the_others(void **state)
+{
+    size_t used = arena_counters.used_slices;
+    char *p;
+
+    (void)state;
+    large_let_go_cache(heap_self());
+    keep_some(2 * SLICE_BYTES, 5);
+    require_eq(kept_of(2), 5);
+    p = alloc(4 * SLICE_BYTES);
+    tide_free(unit_hide(p));
+    require_eq(kept_of(4), 1);
+    require_eq(kept_of(2), 3);
+    require(alloc(4 * SLICE_BYTES) == p);
+    tide_free(unit_hide(p));
+    keep_some(3 * SLICE_BYTES, 2); /* the second has no room */
+    require_eq(kept_of(2), 1);
+    require_eq(kept_of(3), 1);
+    require_eq(kept_of(4), 1);
+    large_let_go_cache(heap_self());
+    keep_some(4 * SLICE_BYTES, 2);
+    keep_some(2 * SLICE_BYTES, 2); /* the first alone fits */
+    keep_some(3 * SLICE_BYTES, 1);
+    require_eq(kept_of(2), 0);
+    require_eq(kept_of(3), 1);
+    require_eq(kept_of(4), 1);
+    require_eq(heap_self()->large_kept, 7);
+    large_let_go_cache(heap_self());
+    require_eq(heap_self()->large_kept, 0);
+    require_eq(arena_counters.used_slices, used);
+}
+
 static void
 test_impossible_sizes_are_refused(void **state)
 {
@@ -429,6 +487,39 @@ test_a_block_that_shrinks_to_half_lets_go_of_all(void **state)
     free_neighbour(neighbour);
 }
 
+/* A buffer that is cut and grows again by turns is copied neither way. */
+static void
+test_a_block_that_grew_shrinks_where_it_is(void **state)
+{
+    char *hole = alloc(20 * SLICE_BYTES);
+    char *p = alloc(10 * SLICE_BYTES);
+    uint64_t copied;
+    char *q;
+
+    (void)state;
+    memset(hole, 1, 20 * SLICE_BYTES);
+    fill_words(p, 10 * SLICE_BYTES, 8);
+    p = tide_realloc(p, 18 * SLICE_BYTES); /* wherever to */
+    q = tide_realloc(p, 24 * SLICE_BYTES);
+    fill_words(q, 24 * SLICE_BYTES, 8);
+    tide_free(hole); /* pages for what it shrinks to */
+    copied = heap_self()->counters.realloc_copied;
+    for (int i = 0; i < 5; i++) {
+        p = tide_realloc(q, 8 * SLICE_BYTES);
+        require(p == q);
+        q = tide_realloc(p, 24 * SLICE_BYTES);
+        require(q == p && has_words(q, 8 * SLICE_BYTES, 8));
+    }
+    require_eq(heap_self()->counters.realloc_copied, copied);
+    large_let_go_cache(heap_self());
+    q = tide_realloc(p, 3 * SLICE_BYTES);
+    require((space_span_of(q)->flags & SPAN_FLAG_GREW) != 0);
+    tide_free(unit_hide(q));
+    require(alloc(3 * SLICE_BYTES) == p); /* another block, kept from the same span */
+    require((space_span_of(p)->flags & SPAN_FLAG_GREW) == 0);
+    tide_free(p);
+}
+
 static void
 test_shrinking_within_a_slice_leaves_no_dirt(void **state)
 {
@@ -593,6 +684,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes_are_of_os_pages),
         cmocka_unit_test(test_freed_blocks_are_kept_for_the_next_of_their_size),
+        cmocka_unit_test(test_one_size_does_not_keep_out_the_others),
         cmocka_unit_test(test_impossible_sizes_are_refused),
         cmocka_unit_test(test_alignments),
         cmocka_unit_test(test_zero_means_zero),
@@ -603,6 +695,7 @@ main(void)
         cmocka_unit_test(test_moved_blocks_are_renewed),
         cmocka_unit_test(test_shrinking_gives_the_end_back),
         cmocka_unit_test(test_a_block_that_shrinks_to_half_lets_go_of_all),
+        cmocka_unit_test(test_a_block_that_grew_shrinks_where_it_is),
         cmocka_unit_test(test_shrinking_within_a_slice_leaves_no_dirt),
         cmocka_unit_test(test_a_refused_move_is_a_copy),
         cmocka_unit_test(test_a_refused_growth_leaves_the_block),

@@ -17,6 +17,7 @@ struct scenario {
     uint32_t times;
     bool background; /* with the keeper's thread */
     bool quiet;      /* no thread of the test's own */
+    bool large;      /* the first block of all is; then there may be no heap yet */
 };
 
 static struct held blocks[BLOCKS];
@@ -322,7 +323,7 @@ initialise_starving(void *arg)
 
     unit_faults_begin(NULL, ENOMEM, s->nth, s->times);
     for (size_t i = 0; i < BLOCKS; i++) {
-        step_alloc(&blocks[i], 1 + i * 53 % 3000);
+        step_alloc(&blocks[i], i == 0 && s->large ? 100 * KIB : 1 + i * 53 % 3000);
     }
     if (unit_faults_end() == 0) {
         _exit(NOT_REACHED);
@@ -335,15 +336,8 @@ initialise_starving(void *arg)
 }
 
 static void
-test_initialisation_fails_clearly(void **state)
+initialise_with(struct scenario s)
 {
-    struct scenario s = {.times = 1};
-
-    (void)state;
-    if (space.base != 0) {
-        print_message("the process was initialised before main: not tested\n");
-        return;
-    }
     for (s.nth = 1; s.nth < 100; s.nth++) {
         int status = unit_child_status(initialise_starving, &s, 30);
 
@@ -353,9 +347,22 @@ test_initialisation_fails_clearly(void **state)
         require_eq(status, 0);
     }
     require(s.nth > 2 && s.nth < 100);
-    s = (struct scenario){.nth = 1, .times = UINT32_MAX};
+    s.nth = 1;
+    s.times = UINT32_MAX;
     unit_child(initialise_starving, &s);
     require_eq(space.base, 0); /* all of it was in children */
+}
+
+static void
+test_initialisation_fails_clearly(void **state)
+{
+    (void)state;
+    if (space.base != 0) {
+        print_message("the process was initialised before main: not tested\n");
+        return;
+    }
+    initialise_with((struct scenario){.times = 1});
+    initialise_with((struct scenario){.times = 1, .large = true});
 }
 
 static int

@@ -59,7 +59,7 @@ ask_while_dear(void *arg)
     require(huge_is_dear()); /* the machine is the same */
     require_eq(kind_of(slices_alloc(CHUNK_SLICES, CHUNK_BYTES, SLICES_DENSE).start),
                CHUNK_SMALL_PAGES);
-    for (int i = 0; i < 60; i++) { /* five seconds are enough */
+    for (int i = 0; i < 100 && huge_is_dear(); i++) { /* five seconds are enough */
         usleep(100000);
         heap_ask_for_huge(); /* as who allocates does: here is no keeper */
     }
