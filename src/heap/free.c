@@ -390,7 +390,7 @@ heap_free_counted(void *p, const slice_t *slice, bin_t *bin)
     }
     heap_free_push(p, bin->head, sum);
     bin->head = p;
-    if (!bin->open) {
+    if (unlikely(hc->foreign != 0) && !bin->open) {
         transfer_count_own(hc, bin_frees_since_armed(bin, hc));
     }
     frees = frees_until_look(hc, c, room, bin->open);
