@@ -2,9 +2,9 @@
 /*
  * The class tables. The spacing follows the rule in the header; the span of each class is the
  * shortest one of up to eight slices that wastes at most 1/16 of itself behind its last block (or
- * else the one that wastes least) and holds at least four blocks: a span is what a thread holds
- * of a class at least, and dense ones are resident whole. tests/unit/test_size_class.c has the
- * rules as code and holds the tables to them.
+ * else the one that wastes least) and holds at least four blocks. (A thread's first spans of a
+ * class are shorter: slices_of_next.) tests/unit/test_size_class.c has the rules as code and holds
+ * the tables to them.
  *
  * Constants: what a process computes at its start costs it time and pages of its own.
  */

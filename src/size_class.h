@@ -33,8 +33,8 @@ struct size_class {
     uint64_t reciprocal; /* see block_mark */
     uint64_t step;       /* the mark of block 1 */
     uint32_t size;       /* bytes of a block */
-    uint32_t capacity;   /* blocks in a span */
-    uint16_t slices;     /* slices in a span */
+    uint32_t capacity;   /* blocks in a span of that length */
+    uint16_t slices;     /* slices in a span at most */
     uint16_t keep_live;  /* a span with this many live blocks or fewer belongs to the pool */
     uint8_t bin_limit;   /* blocks a bin takes beyond those of a refill, at first */
     uint8_t bin_most;    /* and at last, see bin_takes */

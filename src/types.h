@@ -228,6 +228,8 @@ typedef struct spare_spans {
     uint32_t peak;  /* owner: the most of that, of late */
 } spare_spans_t;
 
+#define HEAP_SPANS_MOST 15u
+
 typedef struct heap_class {
     span_t *current;   /* owner: refills come from it; on no list */
     span_t *with_room; /* owner: other spans of this heap that have free blocks, latest first */
@@ -239,8 +241,9 @@ typedef struct heap_class {
     uint32_t with_room_count;
     uint16_t foreign;   /* owner: of the bin: see transfer.h */
     uint8_t bin_more;   /* owner: blocks the bin takes beyond its class's bin_limit by now */
-    bool bin_full : 1;  /* owner: it took no more since the last refill */
-    bool had_spans : 1; /* owner: see span_from_arena */
+    uint8_t bin_full : 1;  /* owner: it took no more since the last refill */
+    uint8_t had_spans : 1; /* owner: see span_from_arena */
+    uint8_t spans : 4;     /* owner: made less released, near enough; see slices_of_next */
 } heap_class_t;
 
 /* Span records that fill up the first os page of a heap: those of a small thread's spans cost no

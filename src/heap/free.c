@@ -98,7 +98,7 @@ live_floor_of(const span_t *span)
     if (atomic_load_relaxed(&heap_live_count) > 1 && pool_is_wanted(span->size_class)) {
         return span->capacity / 2;
     }
-    return size_classes[span->size_class].keep_live;
+    return (uint32_t)min_zu(size_classes[span->size_class].keep_live, span->capacity / 2);
 }
 
 /* A span that is freed from one end to the other is all free soon after it was nearly so: it goes
@@ -472,6 +472,7 @@ heap_let_go_all(heap_t *heap)
 {
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         heap_empty_bin(heap, c);
+        heap->classes[c].spans = 0;
     }
     heap_let_go_with_room(heap, 0);
     /* What the bins held of others' spans waits in the ring; sending it may take spans over. */

@@ -17,6 +17,8 @@
 #define EXTEND_DIRTY_BLOCKS ((size_t)32)
 #define SPARE_PEAK_MAX 1024u /* 32 MiB */
 #define DONORS_LOOKED_AT 4u
+#define SLICES_WASTE(count, block_bytes) (((count) << SLICE_SHIFT) % (block_bytes))
+#define WASTE_MOST(count) ((count) << SLICE_SHIFT >> 3)
 #define BITMAP_UNIT 64u /* bytes; bitmaps are 1, 2, 4 or 8 of them */
 #define BITMAP_SIZES 4u
 
@@ -258,11 +260,34 @@ touch_huge(char *start)
     heap_note_huge_touch(os_now_ns() - begin_ns);
 }
 
-/* A record with slices from the arena, which name it; NULL without memory. */
-static span_t *
-span_from_arena(heap_t *heap, unsigned size_class)
+static void
+count_spans(heap_class_t *hc, bool made)
+{
+    unsigned n = hc->spans;
+
+    n = made ? n + (n < HEAP_SPANS_MOST) : n - (n > 0);
+    hc->spans = n & HEAP_SPANS_MOST;
+}
+
+/* A heap's first span of a class is one slice, the nth at least n if so many waste no more than an
+ * eighth: where pages are there already all of a span is resident, and most threads never have more
+ * than a few blocks of most large classes. */
+static uint16_t
+slices_of_next(const heap_t *heap, unsigned size_class)
 {
     const struct size_class *sc = &size_classes[size_class];
+    uint32_t count = heap->classes[size_class].spans + 1u;
+
+    while (count > 1 && count < sc->slices && SLICES_WASTE(count, sc->size) > WASTE_MOST(count)) {
+        count++;
+    }
+    return (uint16_t)min_zu(sc->slices, count);
+}
+
+/* A record with so many slices from the arena, which name it; NULL without memory. */
+static span_t *
+span_from_arena(heap_t *heap, unsigned size_class, uint16_t count)
+{
     heap_class_t *hc = &heap->classes[size_class];
     span_t *span = span_record_alloc();
     enum slices_want want;
@@ -271,7 +296,7 @@ span_from_arena(heap_t *heap, unsigned size_class)
     if (span == NULL) {
         return NULL;
     }
-    if (sc->slices > 1) {
+    if (count > 1) {
         span_let_go_spare(heap, HEAP_SPARE_SPANS); /* side by side they may be what is wanted */
     }
     /* A heap's first span of a class may stay mostly empty; the ones after it fill up. */
@@ -279,7 +304,7 @@ span_from_arena(heap_t *heap, unsigned size_class)
     if (want == SLICES_DENSE) {
         heap_ask_for_huge();
     }
-    slices = span_slices_alloc(sc->slices, SLICE_BYTES, want);
+    slices = span_slices_alloc(count, SLICE_BYTES, want);
     if (slices.start == NULL) {
         span_record_free(span);
         return NULL;
@@ -288,7 +313,7 @@ span_from_arena(heap_t *heap, unsigned size_class)
         touch_huge(slices.start);
     }
     span->start = slices.start;
-    span->slice_count = sc->slices;
+    span->slice_count = count;
     span->zero = slices.clean == slices.count;
     return span;
 }
@@ -297,20 +322,23 @@ span_t *
 span_new_small(heap_t *heap, unsigned size_class)
 {
     const struct size_class *sc = &size_classes[size_class];
-    span_t *span = sc->slices == 1 ? spare_take(heap) : NULL;
+    heap_class_t *hc = &heap->classes[size_class];
+    uint16_t count = slices_of_next(heap, size_class);
+    span_t *span = count == 1 ? spare_take(heap) : NULL;
     bool known = span != NULL; /* its slices name it already */
 
-    if (span == NULL && sc->slices == 1) {
+    if (span == NULL && count == 1) {
         span = spare_take_from_others(heap);
         known = span != NULL;
     }
     if (span == NULL) {
-        span = span_from_arena(heap, size_class);
+        span = span_from_arena(heap, size_class, count);
     }
     if (span == NULL) {
         return NULL;
     }
-    heap->classes[size_class].had_spans = true;
+    hc->had_spans = 1;
+    count_spans(hc, true);
     span->own = &list_end;
     span->left = 0;
     span->block_size = sc->size;
@@ -321,13 +349,14 @@ span_new_small(heap_t *heap, unsigned size_class)
     span->bitmap = NULL;
     span->bitmap_count = 0;
     atomic_store_relaxed(&span->linked, 0);
-    span->capacity = sc->capacity;
+    span->capacity = count == sc->slices ? sc->capacity
+                                         : (uint32_t)count * (uint32_t)SLICE_BYTES / sc->size;
     span->flags = 0;
     span->next = span->previous = NULL;
     atomic_store_relaxed(&span->remote, 0);
     atomic_store_relaxed(&span->kind, (uint8_t)SPAN_SMALL);
     if (!known) {
-        space_map_span(span, span->start, sc->slices);
+        space_map_span(span, span->start, count);
     }
     set_slices(span, sc->reciprocal);
     note_span_made(heap);
@@ -382,6 +411,7 @@ span_release(heap_t *heap, span_t *span)
     if (heap != NULL) {
         counter_add(&heap->counters.spans_released, 1);
         heap->spare.made -= heap->spare.made > 0;
+        count_spans(&heap->classes[span->size_class], false);
     }
     if (heap == NULL || !spare_keep(heap, span)) {
         span_to_arena(span);

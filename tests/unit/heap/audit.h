@@ -290,8 +290,9 @@ audit_span(span_t *span, void *arg)
 
     (void)arg;
     require_eq(span->block_size, sc->size);
-    require_eq(span->capacity, sc->capacity);
-    require_eq(span->slice_count, sc->slices);
+    require_le(span->slice_count, sc->slices);
+    require_eq(span->capacity, span->slice_count * SLICE_BYTES / sc->size);
+    require_ge(span->capacity, 1);
     require_le(span_linked(span), span->capacity);
     require_le(span->capacity, AUDIT_BLOCKS);
     for (uint32_t i = 0; i < span->slice_count; i++) {

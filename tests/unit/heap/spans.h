@@ -29,10 +29,21 @@ fresh_class_at_home(size_t size)
     return c;
 }
 
+/* The next span of the class that the calling thread's heap makes is as long as one may be. */
+static TIDE_UNUSED void
+want_whole_span(unsigned c)
+{
+    heap_t *heap = heap_attach();
+
+    require(heap != NULL);
+    heap->classes[c].spans = HEAP_SPANS_MOST;
+}
+
 /* Allocates n blocks of the class; they come from one span as long as it has room. */
 static TIDE_UNUSED void
 take_blocks(struct held *held, size_t n, unsigned c)
 {
+    want_whole_span(c);
     for (size_t i = 0; i < n; i++) {
         held_alloc(&held[i], size_classes[c].size, (unsigned char)(i | 1));
     }
@@ -52,10 +63,12 @@ free_blocks(struct held *held, size_t n)
 static TIDE_UNUSED span_t *
 make_span(unsigned c, struct held *held, uint32_t live)
 {
-    span_t *span = span_new_small(heap_self(), c);
     block_t *list = &list_end;
     uint32_t made = 0;
+    span_t *span;
 
+    want_whole_span(c);
+    span = span_new_small(heap_self(), c);
     require(span != NULL);
     span_set_owner(span, OWNER_NOBODY);
     while (span_extend(span, &list) > 0) {

@@ -20,9 +20,11 @@ test_a_new_span_is_empty_and_known(void **state)
     for (size_t size = 16; size <= TIDE_SMALL_MAX; size *= 2) {
         unsigned c = fresh_class(size);
         const struct size_class *sc = &size_classes[c];
-        span_t *span = span_new_small(heap_self(), c);
+        span_t *span;
         char *start;
 
+        want_whole_span(c);
+        span = span_new_small(heap_self(), c);
         require(span != NULL);
         require_eq(span->kind, SPAN_SMALL);
         require_eq(span->size_class, c);
@@ -43,6 +45,39 @@ test_a_new_span_is_empty_and_known(void **state)
         start = span->start;
         release(span);
         require(space_span_of(start) == &span_gone);
+    }
+}
+
+/* And no longer than the class's, nor wasting much but for the first. */
+static void
+test_the_first_spans_of_a_class_are_short(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
+        const struct size_class *sc = &size_classes[c];
+        span_t *spans[HEAP_SPANS_MOST + 2];
+        size_t bytes = 0;
+
+        (void)fresh_class(sc->size);
+        require_eq(heap_self()->classes[c].spans, 0);
+        for (size_t i = 0; i < TIDE_ARRAY_LEN(spans); i++) {
+            span_t *span = spans[i] = span_new_small(heap_self(), c);
+
+            require(span != NULL);
+            bytes = (size_t)span->slice_count * SLICE_BYTES;
+            require_ge(span->slice_count, i == 0 ? 1 : min_zu(i + 1, sc->slices));
+            require_le(span->slice_count, i == 0 ? 1 : sc->slices);
+            require_eq(span->capacity, bytes / sc->size);
+            require_ge(span->capacity, 1);
+            require(i == 0 || span->slice_count == sc->slices || bytes % sc->size <= bytes / 8);
+            require(space_span_of(span->start + bytes - 1) == span);
+            require(space_span_of(span->start + bytes) != span);
+        }
+        require_eq(bytes, (size_t)sc->slices * SLICE_BYTES);
+        for (size_t i = 0; i < TIDE_ARRAY_LEN(spans); i++) {
+            span_release(heap_self(), spans[i]);
+        }
+        require_eq(heap_self()->classes[c].spans, 0); /* and the next one is again */
     }
 }
 
@@ -339,6 +374,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_new_span_is_empty_and_known),
+        cmocka_unit_test(test_the_first_spans_of_a_class_are_short),
         cmocka_unit_test(test_blocks_are_linked_a_page_at_a_time),
         cmocka_unit_test(test_a_first_block_touches_one_page),
         cmocka_unit_test(test_release_reports_what_was_touched),
