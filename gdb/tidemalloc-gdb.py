@@ -40,8 +40,8 @@ class Library:
         if self.objfile is None:
             raise Lacking(self.why_not())
         self.space = self.variable("space")
-        self.guard = int(self.variable("heap_guard"))
-        self.list_end = int(self.variable("list_end").address)
+        self.guard = int(self.variable("heap_guards")["word"])
+        self.list_ends = self.variable("list_ends")
         self.classes = self.variable("size_classes")
 
     @staticmethod
@@ -102,10 +102,12 @@ class Library:
 
 def chain(library, block):
     """The addresses of a list of blocks."""
-    block_type = library.variable("list_end").type.pointer()
+    block_type = library.list_ends[0]["block"].type.pointer()
+    ends = range(int(library.list_ends.address), int(library.list_ends.address)
+                 + library.list_ends.type.sizeof)
     at = int(block)
     for _ in range(CHAIN_MAX):
-        if at in (library.list_end, 0):
+        if at == 0 or at in ends:
             return
         yield at
         try:
@@ -155,7 +157,7 @@ def holders(library, span, threads):
 
 def is_linked(library, address):
     """Do the block's words say that it is free?"""
-    block = gdb.Value(address).cast(library.variable("list_end").type.pointer())
+    block = gdb.Value(address).cast(library.list_ends[0]["block"].type.pointer())
     strange = int(block["guard"]) - int(block["next"]) - address - library.guard & WORD
     return any(strange == (library.guard * mark & WORD) for mark in range(BLOCK_MARKS_MAX + 1))
 

@@ -21,7 +21,7 @@
  * A freed block holds {next, next + its own address + the process's guard word}: whoever pops it
  * sees an overwritten link at once, and whoever frees it sees that it was free already. (Its
  * address, so that a stale link copied elsewhere does not make a good block look freed.) Lists end
- * in list_end, whose words are zero and fail the same test: empty, damaged and uninitialised
+ * in a list end, whose words are zero and fail the same test: empty, damaged and uninitialised
  * are one compare.
  */
 #ifndef TIDE_TYPES_H
@@ -43,10 +43,27 @@ TIDE_STATIC_ASSERT(CHUNK_SLICES == 64, "a chunk's slices are the bits of a uint6
 
 typedef struct block {
     struct block *next;
-    uintptr_t guard; /* next + block + heap_guard while free; 0 once handed out */
+    uintptr_t guard; /* next + block + heap_guards.word while free; 0 once handed out */
 } block_t;
 
-extern TIDE_HIDDEN block_t list_end; /* const: both words 0 */
+/*
+ * What lists end in. Any will do; a thread uses the same one for all that it begins, apart from
+ * other threads' and from all else: malloc finds an empty bin by a branch that is
+ * predicted the other way, and what is done in vain until then includes the store to the block that
+ * it would hand out, for which the processor asks for the line, to write. Nobody ever writes there.
+ */
+#define LIST_ENDS 16u
+typedef struct list_end {
+    block_t block; /* const: both words 0 */
+} TIDE_ALIGNED(TIDE_LINE_PAIR) list_end_t;
+
+extern TIDE_HIDDEN list_end_t list_ends[LIST_ENDS];
+
+TIDE_HOT bool
+is_list_end(const block_t *block)
+{
+    return (uintptr_t)block - (uintptr_t)list_ends < sizeof list_ends;
+}
 
 typedef struct heap heap_t;
 
@@ -60,7 +77,8 @@ typedef struct heap heap_t;
  * the key less the front's address, it is the bin's address; that of another heap is none at all.
  */
 #define HEAP_ALIGN ((uintptr_t)4096)
-#define HEAP_KEY(number) ((uintptr_t)(number) << 48)
+#define HEAP_KEY_SHIFT 48
+#define HEAP_KEY(number) ((uintptr_t)(number) << HEAP_KEY_SHIFT)
 #define OWNER_KEY(owner) ((owner)&HEAP_KEY(0xffff))
 #define OWNER_BIN_MASK ((uintptr_t)0x7f0)
 #define OWNER_BIN(owner) ((owner)&OWNER_BIN_MASK)
@@ -79,7 +97,7 @@ typedef struct heap heap_t;
 
 /* The blocks a heap hands out next for one class: the last ones freed, and what refills brought. */
 typedef struct bin {
-    block_t *head; /* owner: never NULL; list_end when empty */
+    block_t *head; /* owner: never NULL; a list end when empty */
     int32_t left;  /* owner: frees until a look << 16, plus how many more blocks it takes */
     uint32_t open; /* owner: full, it passes its blocks on to other threads; see heap/transfer.h */
 } bin_t;
@@ -95,6 +113,7 @@ typedef struct heap_front {
     uintptr_t origin;             /* owner: owner word less this: the bin; see OWNER_KEY */
     uintptr_t reach;              /* owner: such addresses below this take blocks; see below */
     heap_t *heap;                 /* owner: never NULL; &heap_empty */
+    block_t *end;                 /* owner: what its lists end in */
     uint8_t lookup[TIDE_FRONT_LOOKUP_LEN]; /* const: TIDE_FRONT_LOOKUP */
 } heap_front_t;
 /* Where a class's bin is in the front: 8 times its entry in the look-up table. */
@@ -163,7 +182,7 @@ enum span_kind {
  */
 struct span {
     /* the line of direct frees and refills */
-    block_t *own;        /* owner: free blocks, list_end when none */
+    block_t *own;        /* owner: free blocks, a list end when none */
     char *start;         /* const: first byte, slice-aligned */
     uint32_t left;       /* owner: live - live_floor; free takes a look when it reaches 0 */
     uint32_t block_size; /* const: bytes; 0 for large */
@@ -239,8 +258,8 @@ typedef struct heap_class {
                          * counted from its next look; see bin_until. Of no meaning while quiet */
     int32_t armed;     /* owner: what bin.left was when it was last armed */
     uint32_t with_room_count;
-    uint16_t foreign;   /* owner: of the bin: see transfer.h */
-    uint8_t bin_more;   /* owner: blocks the bin takes beyond its class's bin_limit by now */
+    uint16_t foreign;      /* owner: of the bin: see transfer.h */
+    uint8_t bin_more;      /* owner: blocks the bin takes beyond its class's bin_limit by now */
     uint8_t bin_full : 1;  /* owner: it took no more since the last refill */
     uint8_t had_spans : 1; /* owner: see span_from_arena */
     uint8_t spans : 4;     /* owner: made less released, near enough; see slices_of_next */

@@ -21,7 +21,7 @@ list_length(const block_t *list)
 {
     uint32_t n = 0;
 
-    for (const block_t *b = list; b != &list_end && block_is_linked(b); b = b->next) {
+    for (const block_t *b = list; !is_list_end(b) && block_is_linked(b); b = b->next) {
         n++;
     }
     return n;

@@ -93,6 +93,7 @@
 #define TIDE_STATIC_ASSERT(e, why) _Static_assert(e, why)
 
 #define TIDE_CACHE_LINE 64
+#define TIDE_LINE_PAIR 128 /* some processors fetch two lines at a time */
 #define TIDE_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

@@ -7,7 +7,7 @@
  *     large_alloc       above TIDE_SMALL_MAX
  *
  * One compare answers "is there a block", "is its link whole" and "is this thread initialised":
- * list_end, with which the bins of a thread without a heap begin, fails it like a damaged link
+ * list end, with which the bins of a thread without a heap begin, fails it like a damaged link
  * does. The size is the only argument and stays in its register for the tail calls.
  */
 #ifndef TIDE_HEAP_ALLOC_H
@@ -37,12 +37,12 @@ heap_try_pop(size_t size)
     next = block->next;
     sum = (uintptr_t)block + (uintptr_t)next;
     TIDE_OPAQUE(sum);
-    if (unlikely(sum + atomic_load_hot(&heap_guard) != block->guard)) { /* !block_is_linked */
+    if (unlikely(sum + atomic_load_hot(&heap_guards.word) != block->guard)) { /* !block_is_linked */
         return NULL;
     }
     TIDE_OPAQUE(at); /* or the sum with front would cost an instruction */
     front_bin(front, 8 * at)->head = next;
-    __builtin_prefetch(next); /* to read: list_end is everybody's */
+    __builtin_prefetch(next); /* to read: it may be a list end */
     TIDE_OPAQUE(at);
     front_bin(front, 8 * at)->left++;
     block->guard = 0;

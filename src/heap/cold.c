@@ -19,7 +19,7 @@ list_to_bitmap(span_t *span, block_t *list)
 {
     uint32_t count = 0;
 
-    for (; list != &list_end; list = list->next) {
+    for (; !is_list_end(list); list = list->next) {
         size_t i = (size_t)((char *)(void *)list - span->start) / span->block_size;
 
         if (!block_is_linked(list)) {
@@ -56,7 +56,7 @@ purge_between(const span_t *span, size_t from_block, size_t to_block)
 TIDE_COLD size_t
 span_cool(span_t *span, uint32_t *live)
 {
-    block_t *chain = &list_end;
+    block_t *chain = list_end();
     size_t purged = 0;
     size_t run = 0;
 
@@ -68,7 +68,7 @@ span_cool(span_t *span, uint32_t *live)
     }
     *live -= span_take_remote(span, &chain);
     span->bitmap_count += list_to_bitmap(span, span->own) + list_to_bitmap(span, chain);
-    span->own = &list_end;
+    span->own = list_end();
     for (size_t i = 0; i <= span->linked; i++) {
         if (i < span->linked && bit_is_set(span->bitmap, i)) {
             continue;

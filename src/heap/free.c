@@ -65,7 +65,7 @@ visit_oldest(heap_t *heap, unsigned c)
 {
     heap_class_t *hc = &heap->classes[c];
     span_t *span = hc->oldest;
-    block_t *chain = &list_end;
+    block_t *chain = list_end();
     uint32_t count;
 
     if (hc->with_room_count <= WITH_ROOM_KEEP) {
@@ -75,7 +75,7 @@ visit_oldest(heap_t *heap, unsigned c)
     if (count > 0) {
         block_t *tail = chain;
 
-        while (tail->next != &list_end && block_is_linked(tail)) {
+        while (!is_list_end(tail->next) && block_is_linked(tail)) {
             tail = tail->next;
         }
         span_add_free(heap, span, chain, tail, count);
@@ -229,7 +229,7 @@ route(heap_t *heap, block_t *block)
 static void
 route_list(heap_t *heap, block_t *list)
 {
-    while (list != &list_end) {
+    while (!is_list_end(list)) {
         block_t *next = list->next;
 
         if (!block_is_linked(list)) {
@@ -286,11 +286,11 @@ bin_pass_on(heap_t *heap, unsigned size_class)
     block_t *chain = hc->aside;
 
     bin_set_room(heap, size_class, (int32_t)transfer_chain_blocks(size_class));
-    if (bin->head == &list_end) {
+    if (is_list_end(bin->head)) {
         return;
     }
     hc->aside = bin->head;
-    bin->head = &list_end;
+    bin->head = list_end();
     if (size_classes[size_class].size > TRANSFER_SMALL) { /* a handful is no chain to keep */
         chain = hc->aside;
         hc->aside = NULL;
@@ -331,7 +331,7 @@ drop_excess(heap_t *heap, unsigned c)
 {
     bin_t *bin = &heap->bins[c];
 
-    while (bin_room(bin) < 0 && bin->head != &list_end && block_is_linked(bin->head)) {
+    while (bin_room(bin) < 0 && !is_list_end(bin->head) && block_is_linked(bin->head)) {
         block_t *block = bin->head;
 
         bin->head = block->next;
@@ -434,7 +434,7 @@ heap_empty_bin(heap_t *heap, unsigned size_class)
     block_t *list = bin->head;
     block_t *aside = hc->aside;
 
-    bin->head = &list_end;
+    bin->head = list_end();
     hc->aside = NULL;
     heap_bin_be_strict(heap, size_class);
     hc->bin_more = 0;

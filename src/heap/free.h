@@ -25,7 +25,7 @@
 TIDE_HOT bool
 heap_free_check(block_t *block, const slice_t *slice, uintptr_t *sum)
 {
-    *sum = heap_guard + (uintptr_t)block;
+    *sum = heap_guards.word + (uintptr_t)block;
     if (unlikely(!slice_has_block_at(slice, block))) {
         heap_free_misplaced(block);
         return false;

@@ -72,6 +72,13 @@ heap_self(void)
     return front_self()->heap;
 }
 
+/* What a list ends in that the calling thread begins. */
+TIDE_HOT block_t *
+list_end(void)
+{
+    return front_self()->end;
+}
+
 /* Counts in the calling thread's heap; lost while it has none. */
 #define heap_count(counter, n)                                                                     \
     do {                                                                                           \
@@ -271,19 +278,23 @@ size_t heap_usable_size(const void *p, const char *function);
 const char *heap_pointer_error(const void *p, const span_t *span);
 
 extern TIDE_HIDDEN size_t large_kept_max; /* atomic(relaxed): up to here large_alloc_kept looks */
-extern TIDE_HIDDEN uintptr_t heap_guard;  /* init: the process's guard word, odd */
-extern TIDE_HIDDEN uintptr_t heap_guard_inverse; /* init: modulo 2^64 */
+/* init: the process's guard word, odd, and its inverse modulo 2^64. Apart from all that is written:
+ * every malloc and free reads it. */
+extern TIDE_HIDDEN struct heap_guards {
+    uintptr_t word;
+    uintptr_t inverse;
+} TIDE_ALIGNED(TIDE_LINE_PAIR) heap_guards;
 
-/* The guard word of a marked block has 1 to BLOCK_MARKS_MAX times heap_guard on top: what the block
+/* The guard of a marked block has 1 to BLOCK_MARKS_MAX times the guard word on top: what the block
  * was drawn at (see heap/sample.h). More than that: the block is not free, or damaged. */
 #define BLOCK_MARKS_MAX 7u
 TIDE_HOT uintptr_t
 block_mark_of(const block_t *block)
 {
-    uintptr_t guard = atomic_load_hot(&heap_guard);
+    uintptr_t guard = atomic_load_hot(&heap_guards.word);
     uintptr_t strange = block->guard - ((uintptr_t)block->next + (uintptr_t)block + guard);
 
-    return strange * atomic_load_hot(&heap_guard_inverse);
+    return strange * atomic_load_hot(&heap_guards.inverse);
 }
 
 /* Marked or not. */
@@ -297,7 +308,7 @@ TIDE_HOT void
 block_link(block_t *block, block_t *next)
 {
     block->next = next;
-    block->guard = (uintptr_t)next + (uintptr_t)block + heap_guard;
+    block->guard = (uintptr_t)next + (uintptr_t)block + heap_guards.word;
 }
 
 /* Is p the start of a block that was ever handed out? For any address, the slice's or not: no
@@ -354,7 +365,7 @@ remote_head(const span_t *span, uint64_t word)
 {
     uint64_t at = word & REMOTE_HEAD_MASK;
 
-    return at == 0 ? &list_end : (block_t *)(void *)(span->start + ((at - 1) << 4));
+    return at == 0 ? list_end() : (block_t *)(void *)(span->start + ((at - 1) << 4));
 }
 
 TIDE_HOT uint64_t

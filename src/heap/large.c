@@ -30,7 +30,7 @@ static void
 large_describe(span_t *span, struct slices slices, size_t bytes, size_t touched, uint64_t remote)
 {
     span->start = slices.start;
-    span->own = &list_end;
+    span->own = list_end();
     span->left = 0;
     span->block_size = 0;
     atomic_store_relaxed(&span->size_class, (uint8_t)0);

@@ -34,15 +34,15 @@ cut_behind(block_t *list, uint32_t most, uint32_t *count)
     block_t *rest;
     uint32_t n = 1;
 
-    while (n < most && list->next != &list_end && block_is_linked(list)) {
+    while (n < most && !is_list_end(list->next) && block_is_linked(list)) {
         list = list->next;
         n++;
     }
     if (!block_is_linked(list)) {
-        return &list_end;
+        return list_end();
     }
     rest = list->next;
-    block_link(list, &list_end);
+    block_link(list, list_end());
     *count = n;
     return rest;
 }
@@ -68,11 +68,11 @@ refill_from_list(heap_t *heap, unsigned c, span_t *span)
     uint32_t count = 0;
 
     bin->head = span->own;
-    span->own = &list_end;
+    span->own = list_end();
     if (bin->open) {
         span->own = cut_behind(bin->head, transfer_chain_blocks(span->size_class), &count);
     }
-    if (span->own == &list_end) {
+    if (is_list_end(span->own)) {
         count = span_linked(span) - span->bitmap_count - span->left;
     }
     if (!bin->open) {
@@ -87,14 +87,14 @@ refill_from_list(heap_t *heap, unsigned c, span_t *span)
 static bool
 refill_from(heap_t *heap, unsigned c, span_t *span)
 {
-    if (span->own == &list_end) {
+    if (is_list_end(span->own)) {
         /* On the list they do not count as live. */
         span->left -= span_take_remote(span, &span->own);
     }
-    if (span->own == &list_end) {
+    if (is_list_end(span->own)) {
         (void)span_extend(span, &span->own);
     }
-    return span->own != &list_end && refill_from_list(heap, c, span);
+    return !is_list_end(span->own) && refill_from_list(heap, c, span);
 }
 
 /* The span has handed out everything. It stays ours for our own frees, which go to the bin; the
@@ -200,7 +200,7 @@ pop_or_refill(heap_t *heap, unsigned c, size_t size)
     for (;;) {
         block_t *block = bin->head;
 
-        if (block != &list_end && block_is_linked(block)) {
+        if (!is_list_end(block) && block_is_linked(block)) {
             uintptr_t mark = block_mark_of(block);
 
             bin->head = block->next;
@@ -208,9 +208,9 @@ pop_or_refill(heap_t *heap, unsigned c, size_t size)
             block->guard = 0;
             return unlikely(mark != 0) ? sample_take(heap, block, mark, size) : block;
         }
-        if (block != &list_end) {
+        if (!is_list_end(block)) {
             report_pointer("malloc", REPORT_CORRUPTED, block, space_span_of(block));
-            bin->head = &list_end; /* what hung behind the damage counts as live for good */
+            bin->head = list_end(); /* what hung behind the damage counts as live for good */
         }
         if (!refill(heap, c)) {
             errno = ENOMEM;

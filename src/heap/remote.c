@@ -81,7 +81,7 @@ remote_free(heap_t *heap, span_t *span, block_t *block)
 void
 remote_free_chain(block_t *chain)
 {
-    while (chain != &list_end) {
+    while (!is_list_end(chain)) {
         block_t *next = chain->next;
         span_t *span = space_span_of(chain);
 

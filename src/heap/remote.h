@@ -27,7 +27,7 @@ remote_ring_add(heap_t *heap, span_t *span, block_t *block)
         if (batch->span != NULL) {
             remote_batch_send(heap, batch);
         }
-        block_link(block, &list_end);
+        block_link(block, list_end());
         *batch = (remote_batch_t){span, block, block, 1, 0};
         heap->ring_used++;
     }

@@ -178,7 +178,7 @@ begin(heap_t *heap)
 void
 sample_heap_init(heap_t *heap)
 {
-    heap->random = heap_guard ^ (uintptr_t)heap;
+    heap->random = heap_guards.word ^ (uintptr_t)heap;
     begin(heap);
     if (!heap_is_quiet(heap)) {
         for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
@@ -306,7 +306,7 @@ static TIDE_COLD int32_t
 mark(heap_t *heap, unsigned c, block_t *block)
 {
     if (heap_sample_rate() != 0 && block_mark_of(block) == 0) {
-        block->guard += heap_guard * (1 + heap->pace.thinned);
+        block->guard += heap_guards.word * (1 + heap->pace.thinned);
     }
     return draw_blocks(heap, c);
 }
@@ -317,11 +317,11 @@ mark_some(heap_t *heap, unsigned c, block_t *list, uint32_t count, int32_t until
 {
     while (until <= (int32_t)count) {
         count -= (uint32_t)until;
-        while (--until > 0 && list->next != &list_end && block_is_linked(list)) {
+        while (--until > 0 && !is_list_end(list->next) && block_is_linked(list)) {
             list = list->next;
         }
         until = mark(heap, c, list);
-        if (count == 0 || list->next == &list_end || !block_is_linked(list)) {
+        if (count == 0 || is_list_end(list->next) || !block_is_linked(list)) {
             return until; /* what is behind damage will not be handed out */
         }
         list = list->next;
@@ -427,14 +427,14 @@ take_block(heap_t *heap, unsigned c, block_t **damaged)
         if (span == NULL) {
             return NULL;
         }
-        if (span->own != &list_end && !block_is_linked(span->own)) {
+        if (!is_list_end(span->own) && !block_is_linked(span->own)) {
             *damaged = span->own;
-            span->own = &list_end; /* what hung behind it counts as live for good */
+            span->own = list_end(); /* what hung behind it counts as live for good */
         }
-        if (span->own == &list_end) {
+        if (is_list_end(span->own)) {
             (void)span_extend(span, &span->own);
         }
-        if (span->own != &list_end) {
+        if (!is_list_end(span->own)) {
             break;
         }
         list_remove(span);
@@ -443,7 +443,7 @@ take_block(heap_t *heap, unsigned c, block_t **damaged)
     span->own = block->next;
     block->guard = 0;
     span->left++;
-    if (span->own == &list_end && span_linked(span) == span->capacity) {
+    if (is_list_end(span->own) && span_linked(span) == span->capacity) {
         list_remove(span);
     }
     return block;

@@ -22,9 +22,8 @@
 #define BITMAP_UNIT 64u /* bytes; bitmaps are 1, 2, 4 or 8 of them */
 #define BITMAP_SIZES 4u
 
-block_t list_end;
-uintptr_t heap_guard;
-uintptr_t heap_guard_inverse;
+list_end_t list_ends[LIST_ENDS];
+struct heap_guards heap_guards;
 
 void
 heap_guard_init(uintptr_t guard)
@@ -34,8 +33,8 @@ heap_guard_init(uintptr_t guard)
     for (unsigned bits = 3; bits < 64; bits *= 2) {
         inverse *= 2 - guard * inverse;
     }
-    atomic_store_relaxed(&heap_guard, guard);
-    atomic_store_relaxed(&heap_guard_inverse, inverse);
+    atomic_store_relaxed(&heap_guards.word, guard);
+    atomic_store_relaxed(&heap_guards.inverse, inverse);
 }
 
 static struct {
@@ -339,7 +338,7 @@ span_new_small(heap_t *heap, unsigned size_class)
     }
     hc->had_spans = 1;
     count_spans(hc, true);
-    span->own = &list_end;
+    span->own = list_end();
     span->left = 0;
     span->block_size = sc->size;
     span->live_floor = 0;
@@ -349,8 +348,8 @@ span_new_small(heap_t *heap, unsigned size_class)
     span->bitmap = NULL;
     span->bitmap_count = 0;
     atomic_store_relaxed(&span->linked, 0);
-    span->capacity = count == sc->slices ? sc->capacity
-                                         : (uint32_t)count * (uint32_t)SLICE_BYTES / sc->size;
+    span->capacity =
+        count == sc->slices ? sc->capacity : (uint32_t)count * (uint32_t)SLICE_BYTES / sc->size;
     span->flags = 0;
     span->next = span->previous = NULL;
     atomic_store_relaxed(&span->remote, 0);
@@ -454,7 +453,7 @@ static uint32_t
 extend_from_bitmap(span_t *span, block_t **list)
 {
     size_t words = (span->capacity + 63) / 64;
-    block_t *head = &list_end;
+    block_t *head = list_end();
     uint32_t count = 0;
     size_t page_end = 0;
 
@@ -514,7 +513,7 @@ span_extend(span_t *span, block_t **list)
         count = (uint32_t)max_zu(count, more);
     }
     count = (uint32_t)min_zu(count, left);
-    *list = link_run(span, span_linked(span), count, &list_end);
+    *list = link_run(span, span_linked(span), count, list_end());
     count_linked(span, count);
     return count;
 }

@@ -26,7 +26,7 @@
 
 #define NO_BLOCKS                                                                                  \
     {                                                                                              \
-        .head = &list_end                                                                          \
+        .head = &list_ends[0].block                                                                \
     }
 TIDE_SPARSE heap_t heap_empty TIDE_ALIGNED(HEAP_ALIGN);
 /* What every thread begins with. */
@@ -34,6 +34,7 @@ TIDE_NAMED TIDE_TLS heap_front_t heap_front = {
     .origin = FRONT_NO_ORIGIN,
     .reach = FRONT_STRICT(NULL),
     .heap = &heap_empty,
+    .end = &list_ends[0].block,
     .none = NO_BLOCKS,
     .bins = {[0 ... TIDE_CLASS_COUNT - 1] = NO_BLOCKS},
     .lookup = {TIDE_FRONT_LOOKUP},
@@ -44,13 +45,14 @@ TIDE_TLS bool heap_thread_over;
 static TIDE_EARLY void
 front_clear(void)
 {
-    heap_front.none.head = &list_end;
+    heap_front.none.head = &list_ends[0].block;
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
         heap_front.bins[c] = (bin_t)NO_BLOCKS;
     }
     heap_front.origin = FRONT_NO_ORIGIN;
     heap_front.reach = FRONT_STRICT(NULL);
     heap_front.heap = &heap_empty;
+    heap_front.end = &list_ends[0].block;
 }
 
 #ifndef TIDE_SANITIZED
@@ -103,7 +105,7 @@ static void
 bins_init(bin_t *bins)
 {
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        bins[c] = (bin_t){&list_end, size_classes[c].bin_limit, 0};
+        bins[c] = (bin_t){list_end(), size_classes[c].bin_limit, 0};
     }
 }
 
@@ -119,6 +121,8 @@ move_in(heap_t *heap)
 {
     heap->bins = heap_front.bins;
     heap_front.heap = heap;
+    heap_front.end = &list_ends[(heap->key >> HEAP_KEY_SHIFT) % LIST_ENDS].block;
+    heap_front.none.head = heap_front.end;
     heap_front_reach(heap);
     heap_front.origin = heap->key - (uintptr_t)&heap_front;
 }

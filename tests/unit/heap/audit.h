@@ -161,7 +161,7 @@ audit_chain(const span_t *span, const block_t *head, const block_t **last)
     uint32_t n = 0;
 
     *last = NULL;
-    for (const block_t *b = head; b != &list_end; b = b->next) {
+    for (const block_t *b = head; !is_list_end(b); b = b->next) {
         audit_see_block(span, b);
         require(block_is_linked(b));
         *last = b;
@@ -200,7 +200,7 @@ audit_list(const span_t *span, const block_t *list)
 {
     uint32_t n = 0;
 
-    for (const block_t *b = list; b != &list_end; b = b->next) {
+    for (const block_t *b = list; !is_list_end(b); b = b->next) {
         require(block_is_linked(b));
         if (space_span_of(b) == span) {
             audit_see_block(span, b);
@@ -401,7 +401,7 @@ audit_heap(const heap_t *heap)
         require_le(empty, 1); /* one may be kept */
         if (heap->state == HEAP_EMPTY) {
             require(hc->current == NULL);
-            require(heap->bins[c].head == &list_end);
+            require(is_list_end(heap->bins[c].head));
             require_eq(n + waiting, 0);
         }
     }

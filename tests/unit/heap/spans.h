@@ -63,7 +63,7 @@ free_blocks(struct held *held, size_t n)
 static TIDE_UNUSED span_t *
 make_span(unsigned c, struct held *held, uint32_t live)
 {
-    block_t *list = &list_end;
+    block_t *list = list_end();
     uint32_t made = 0;
     span_t *span;
 
@@ -72,7 +72,7 @@ make_span(unsigned c, struct held *held, uint32_t live)
     require(span != NULL);
     span_set_owner(span, OWNER_NOBODY);
     while (span_extend(span, &list) > 0) {
-        for (block_t *next; list != &list_end; list = next) {
+        for (block_t *next; !is_list_end(list); list = next) {
             next = list->next;
             if (made < live) {
                 list->guard = 0;
@@ -106,7 +106,7 @@ list_length(const block_t *list)
 {
     uint32_t n = 0;
 
-    for (; list != &list_end; list = list->next) {
+    for (; !is_list_end(list); list = list->next) {
         require(block_is_linked(list));
         n++;
     }

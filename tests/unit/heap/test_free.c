@@ -52,7 +52,7 @@ test_bins_stay_short(void **state)
         }
         audit(held, n);
         heap_empty_bin(heap_self(), c);
-        require(heap_self()->bins[c].head == &list_end);
+        require(is_list_end(heap_self()->bins[c].head));
         require(heap_self()->classes[c].current == NULL);
         audit(held, n);
         (void)keeper_trim();
@@ -179,7 +179,7 @@ test_the_current_span_is_direct_while_the_bin_is_full(void **state)
     free_blocks(held, 100);
     assert_int_equal(span_owner(span), span_owner_word(heap_self(), c, OWNER_DIRECT));
     assert_int_equal(heap_self()->bins[c].left, 0);
-    assert_ptr_not_equal(span->own, &list_end);
+    assert_false(is_list_end(span->own));
     in_bin = list_length(heap_self()->bins[c].head);
     take_blocks(held, in_bin, c);
     assert_int_equal(span_owner(span), span_owner_word(heap_self(), c, OWNER_DIRECT));
@@ -300,7 +300,7 @@ test_letting_go_of_everything_leaves_only_live_blocks(void **state)
         require(heap_self()->classes[k].current == NULL);
         require(heap_self()->classes[k].with_room == NULL);
         require_eq(heap_self()->classes[k].with_room_count, 0);
-        require(heap_self()->bins[k].head == &list_end);
+        require(is_list_end(heap_self()->bins[k].head));
     }
     assert_int_equal(heap_self()->ring_used, 0);
     audit(held, 4 * n);

@@ -345,7 +345,7 @@ test_a_chain_is_freed_into_a_cold_span_whole(void **state)
     unsigned c = fresh_class(192);
     span_t *span = make_cold(c, held, 10);
     uint32_t bits = span->bitmap_count;
-    block_t *head = &list_end;
+    block_t *head = list_end();
 
     (void)state;
     for (size_t i = 2; i < 7; i++) {

@@ -34,7 +34,7 @@ test_a_new_span_is_empty_and_known(void **state)
         require_eq(span_linked(span), 0);
         require_eq(span->bitmap_count, 0);
         require(span->bitmap == NULL);
-        require(span->own == &list_end);
+        require(is_list_end(span->own));
         require_eq(span->remote, 0);
         require_eq(span->flags, 0);
         require_eq((uintptr_t)span->start % SLICE_BYTES, 0);
@@ -88,7 +88,7 @@ test_blocks_are_linked_a_page_at_a_time(void **state)
     for (size_t size = 16; size <= TIDE_SMALL_MAX; size *= 2) {
         unsigned c = fresh_class(size);
         span_t *span = span_new_small(heap_self(), c);
-        block_t *list = &list_end;
+        block_t *list = list_end();
         uint32_t linked = 0;
         uint32_t got;
 
@@ -102,7 +102,7 @@ test_blocks_are_linked_a_page_at_a_time(void **state)
                 list = list->next;
                 expected += span->block_size;
             }
-            require(list == &list_end);
+            require(is_list_end(list));
             linked += got;
             require_eq(span_linked(span), linked);
             if (span->zero) { /* no page but those of the blocks' first bytes */
@@ -134,7 +134,7 @@ static void
 test_release_reports_what_was_touched(void **state)
 {
     unsigned c = fresh_class(1024);
-    block_t *list = &list_end;
+    block_t *list = list_end();
     size_t dirty;
     span_t *span;
 
@@ -152,7 +152,7 @@ test_release_reports_what_was_touched(void **state)
     assert_int_equal(arena_counters.free_dirty_slices, dirty + 1); /* its first slice */
     span = span_new_small(heap_self(), c);
     while (span_extend(span, &list) > 0) {
-        list = &list_end;
+        list = list_end();
     }
     release(span);
     assert_int_equal(arena_counters.free_dirty_slices, dirty + size_classes[c].slices);
@@ -197,7 +197,7 @@ test_blocks_in_the_bitmap_come_back_a_page_at_a_time(void **state)
     span_t *span = make_span(c, held, size_classes[c].capacity / 2);
     uint32_t live = size_classes[c].capacity / 2;
     uint32_t left = span->capacity - live;
-    block_t *list = &list_end;
+    block_t *list = list_end();
     uint32_t got;
 
     (void)state;
@@ -209,7 +209,7 @@ test_blocks_in_the_bitmap_come_back_a_page_at_a_time(void **state)
 
         left -= got;
         require_eq(span->bitmap_count, left);
-        for (const block_t *b = list; b != &list_end; b = b->next, got--) {
+        for (const block_t *b = list; !is_list_end(b); b = b->next, got--) {
             require(block_is_linked(b));
             require_eq((uintptr_t)b & ~(OS_PAGE - 1), page);
         }
@@ -233,7 +233,7 @@ test_a_heap_keeps_some_empty_spans(void **state)
     unsigned other = size_class_of(1024);
     span_t *spans[N];
     size_t used = arena_counters.used_slices;
-    block_t *list = &list_end;
+    block_t *list = list_end();
     char *start;
 
     (void)state;
@@ -243,7 +243,7 @@ test_a_heap_keeps_some_empty_spans(void **state)
     for (size_t i = 0; i < N; i++) {
         spans[i] = span_new_small(heap_self(), c);
         (void)span_extend(spans[i], &list);
-        list = &list_end;
+        list = list_end();
     }
     require_le(N, heap_self()->spare.peak);
     heap_self()->spare.peak = 0; /* as if it had used few for long */

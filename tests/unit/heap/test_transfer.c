@@ -19,7 +19,7 @@ let_go(void *arg)
 static block_t *
 chain_of(struct held *blocks, size_t n)
 {
-    block_t *list = &list_end;
+    block_t *list = list_end();
 
     for (size_t i = 0; i < n; i++) {
         block_t *block = (block_t *)(void *)blocks[i].p;
@@ -173,7 +173,7 @@ test_a_few_blocks_go_home_and_many_are_kept(void **state)
     nearly_keeps(theirs, c, FEW + 1);
     unit_actor_do(&actor, free_some, &some);
     assert_int_equal(theirs->bins[c].open, 0);
-    assert_ptr_equal(theirs->bins[c].head, &list_end);
+    assert_true(is_list_end(theirs->bins[c].head));
     some = (struct some){held + FEW, 11, c};
     unit_actor_do(&actor, free_some, &some);
     assert_int_equal(theirs->bins[c].open, 1);
@@ -181,7 +181,7 @@ test_a_few_blocks_go_home_and_many_are_kept(void **state)
     audit(held, 200);
     some = (struct some){held + BLOCKS_MAX - 10, 10, c};
     unit_actor_do(&actor, take_some, &some); /* and what it kept it can have */
-    assert_ptr_equal(theirs->bins[c].head, &list_end);
+    assert_true(is_list_end(theirs->bins[c].head));
     assert_int_equal(theirs->counters.spans_new, spans);
     unit_actor_do(&actor, free_some, &some);
     unit_actor_do(&actor, let_go, NULL);
@@ -297,7 +297,7 @@ test_one_open_bin_leaves_the_others_strict(void **state)
     some = (struct some){held + 200, FEW, other};
     unit_actor_do(&actor, free_some, &some);
     assert_int_equal(theirs->open_bins, 1);
-    assert_ptr_equal(theirs->bins[other].head, &list_end); /* they go home */
+    assert_true(is_list_end(theirs->bins[other].head)); /* they go home */
     unit_actor_do(&actor, free_all_kinds, &other);
     require_le(list_length(theirs->bins[other].head),
                size_classes[other].bin_limit + OS_PAGE / size_classes[other].size);
