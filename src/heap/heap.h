@@ -175,7 +175,9 @@ void pool_put_cold(span_t *span, uint32_t live);
 void pool_release_if_free(heap_t *heap, span_t *span, unsigned size_class);
 /* Frees blocks into a cold span through its bitmap. False: it is not cold any more. */
 bool pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count);
-/* Did a heap look for a span of the class in vain since one was put into the pool? */
+/* A heap found no span of the class anywhere and takes memory from the arena; did one since a span
+ * was put into the pool? */
+void pool_want(unsigned size_class);
 bool pool_is_wanted(unsigned size_class);
 /* Is there a span that the keeper has not cooled yet, or that was freed into since? */
 bool pool_is_warm(void);

@@ -160,9 +160,6 @@ pool_take(unsigned size_class)
     span_t *span;
 
     if (atomic_load_relaxed(&pool->count) == 0) {
-        if (!atomic_load_relaxed(&wanted[size_class])) {
-            atomic_store_relaxed(&wanted[size_class], true);
-        }
         return NULL;
     }
     lock_acquire(&pool->lock);
@@ -294,6 +291,14 @@ pool_free_cold(heap_t *heap, span_t *span, block_t *head, uint32_t count)
         heap_wake_keeper(); /* no slice moves, so nothing else tells it */
     }
     return true;
+}
+
+void
+pool_want(unsigned size_class)
+{
+    if (!atomic_load_relaxed(&wanted[size_class])) {
+        atomic_store_relaxed(&wanted[size_class], true);
+    }
 }
 
 bool

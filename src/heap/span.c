@@ -331,6 +331,7 @@ span_new_small(heap_t *heap, unsigned size_class)
         known = span != NULL;
     }
     if (span == NULL) {
+        pool_want(size_class);
         span = span_from_arena(heap, size_class, count);
     }
     if (span == NULL) {

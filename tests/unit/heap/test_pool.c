@@ -37,6 +37,33 @@ test_what_becomes_of_a_span_that_is_let_go(void **state)
     }
 }
 
+/* Who has a span to spare is in no want of another's. */
+static void
+test_a_class_is_wanted_by_who_takes_new_memory(void **state)
+{
+    unsigned c = fresh_class(512);
+    span_t *a = make_let_go(c, &held[0], 1);
+    span_t *made;
+
+    (void)state;
+    require(!pool_is_wanted(c));
+    require(pool_take(c) == a);
+    require(pool_take(c) == NULL);
+    require(!pool_is_wanted(c)); /* to look is not enough */
+    span_let_go_spare(heap_self(), 0);
+    made = span_new_small(heap_self(), c);
+    require(pool_is_wanted(c));
+    span_release(heap_self(), made);
+    span_let_go(heap_self(), a, 1);
+    require(!pool_is_wanted(c)); /* there is one */
+    require(span_new_small(heap_self(), c) == made);
+    require(!pool_is_wanted(c));
+    span_release(heap_self(), made);
+    free_blocks(held, 1);
+    (void)keeper_trim();
+    assert_int_equal(audit_span_count(), 0);
+}
+
 static void
 test_the_span_changed_last_is_taken_first(void **state)
 {
@@ -388,6 +415,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_becomes_of_a_span_that_is_let_go),
+        cmocka_unit_test(test_a_class_is_wanted_by_who_takes_new_memory),
         cmocka_unit_test(test_the_span_changed_last_is_taken_first),
         cmocka_unit_test(test_allocation_takes_pooled_spans_before_new_ones),
         cmocka_unit_test(test_remote_frees_release_a_pooled_span_when_the_last_comes),
