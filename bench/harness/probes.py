@@ -178,13 +178,16 @@ def measured(runner, command, peer=None):
 
 
 def resident(runner, off, on, tool):
-    """Memory of a program with 10,000 call sites, without a profile and with one."""
+    """Memory of a program with 10,000 call sites, without a profile and with one. Of ordinary
+    pages: the blocks are not written to, and how many huge ones lie under them is chance."""
     runs = []
+    off = replace(off, variables={"TIDE_CONF": "profile:false,huge_pages:never"})
     for keep, about in ((0, "all freed"), (1, "a live sample of each")):
         command = [runner.tool("sites"), f"keep={keep}"]
         kib = {"off_kib": [], "on_kib": []}
         path = runner.path("sites.tide")
-        dense = replace(on, variables={"TIDE_CONF": f"profile:true,profile_rate:{SITES_RATE}"})
+        dense = replace(on, variables={
+            "TIDE_CONF": f"profile:true,profile_rate:{SITES_RATE},huge_pages:never"})
         for _ in range(PROBE_RUNS):
             for key, peer in (("off_kib", off), ("on_kib", dense)):
                 kib[key].append(measured(runner, command, peer)["rss_kib"])
