@@ -134,6 +134,9 @@ enum {
 bool profile_parse(struct profile *p, const unsigned char *bytes, size_t length, unsigned flags,
                    struct profile_problem *problem);
 
+/* The whole of a file ("-": standard input), read: one that shrinks while it is mapped would end
+ * us. To be freed; dies where it cannot be read. */
+unsigned char *profile_bytes(const char *path, size_t *length);
 /* Reads a file ("-": standard input), with a complaint on standard error when there is a problem.
  * TOOL_OK, or TOOL_INPUT with what is still good in p. Dies when nothing is. */
 int profile_read(struct profile *p, const char *path);

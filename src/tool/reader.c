@@ -439,9 +439,8 @@ profile_parse(struct profile *p, const unsigned char *bytes, size_t length, unsi
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
-/* All of it: a file that shrinks while it is mapped would end us. */
-static unsigned char *
-read_bytes(const char *path, size_t *length)
+unsigned char *
+profile_bytes(const char *path, size_t *length)
 {
     FILE *in = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     unsigned char *bytes = NULL;
@@ -469,7 +468,7 @@ int
 profile_read(struct profile *p, const char *path)
 {
     size_t length;
-    unsigned char *bytes = read_bytes(path, &length);
+    unsigned char *bytes = profile_bytes(path, &length);
     int status = profile_take(p, path, bytes, length);
 
     free(bytes);

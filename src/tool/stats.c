@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `tide stats`: the allocator's own figures, of a running process or as a .tide file has them. */
+/* `tide stats`: the allocator's own figures, of a running process or as a file has them. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "tool/json.h"
 #include "tool/report.h"
 #include "tool/request.h"
+#include "tool/stats_file.h"
 
 enum { LINE = 90 };
 
@@ -154,8 +155,9 @@ put_pairs(const char *title, json_t *object, FILE *out)
     fputc('\n', out);
 }
 
+/* with_pid: nothing before it says whose they are. */
 static void
-put_statistics(const char *text, FILE *out)
+put_statistics(const char *text, bool with_pid, FILE *out)
 {
     json_error_t error;
     json_t *all = json_loads(text, JSON_REJECT_DUPLICATES, &error), *value;
@@ -165,6 +167,10 @@ put_statistics(const char *text, FILE *out)
         tool_warn("the statistics are no JSON object: %s", error.text);
         json_decref(all);
         return;
+    }
+    if (with_pid) {
+        fprintf(out, "pid %" JSON_INTEGER_FORMAT "\n",
+                json_integer_value(json_object_get(all, "pid")));
     }
     json_object_foreach(all, name, value)
     {
@@ -182,10 +188,16 @@ put_statistics(const char *text, FILE *out)
 static void
 put_text(const struct profile *p, FILE *out)
 {
-    report_put_head(p, out);
+    bool has_head = p->meta_count > 0; /* what stats:FILE writes has none */
+
+    if (has_head) {
+        report_put_head(p, out);
+    }
     for (size_t i = 0; i < p->stats_count; i++) {
-        fputc('\n', out);
-        put_statistics(p->stats[i], out);
+        if (has_head || i > 0) {
+            fputc('\n', out);
+        }
+        put_statistics(p->stats[i], !has_head || p->stats_count > 1, out);
     }
 }
 
@@ -209,6 +221,24 @@ show(const struct profile *p, const struct request *r)
     return TOOL_OK;
 }
 
+/* The process's, or the file's, of either kind. */
+static int
+read_them(const struct request *r, struct profile *p)
+{
+    unsigned char *bytes;
+    size_t length;
+    int status;
+
+    if (r->pid != 0) {
+        return request_read(r, PAGE_STATISTICS, p);
+    }
+    bytes = profile_bytes(r->word, &length);
+    status = stats_file_is(bytes, length) ? stats_file_take(p, r->word, bytes, length)
+                                          : profile_take(p, r->word, bytes, length);
+    free(bytes);
+    return status;
+}
+
 static int
 run_stats(int argc, char **argv)
 {
@@ -222,7 +252,7 @@ run_stats(int argc, char **argv)
         }
     }
     request_take_word(&r, argc, argv, "PID or FILE");
-    status = request_read(&r, PAGE_STATISTICS, &p);
+    status = read_them(&r, &p);
     status |= show(&p, &r);
     profile_free(&p);
     return status == (TOOL_INPUT | TOOL_NOT_SO) ? TOOL_INPUT : status;
@@ -235,8 +265,9 @@ const struct tool_command tool_stats = {
     "\n"
     "Shows what the allocator knows of itself: where the memory is, what it consists of, what "
     "went\n"
-    "to and from the kernel. Of a running process, which goes on meanwhile, or as a .tide file\n"
-    "has it. A FILE whose name is a number is ./NUMBER.\n"
+    "to and from the kernel. Of a running process, which goes on meanwhile, or as a file has it:\n"
+    "a .tide file, or what TIDE_CONF=stats:FILE or --json wrote. A FILE whose name is a number is\n"
+    "./NUMBER, and - is standard input.\n"
     "\n"
     "      --json            as JSON\n"
     "  -o, --output=FILE     write to the file\n"
