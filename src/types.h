@@ -47,10 +47,11 @@ typedef struct block {
 } block_t;
 
 /*
- * What lists end in. Any will do; a thread uses the same one for all that it begins, apart from
- * other threads' and from all else: malloc finds an empty bin by a branch that is
- * predicted the other way, and what is done in vain until then includes the store to the block that
- * it would hand out, for which the processor asks for the line, to write. Nobody ever writes there.
+ * What lists end in. Any will do (chains that come from another thread end in that one's); a thread
+ * uses the same one for all that it begins, apart from other threads' and from all else: malloc
+ * finds an empty bin by a branch that is predicted the other way, and what is done in vain until
+ * then includes the store to the block that it would hand out, for which the processor asks for the
+ * line, to write. Nobody ever writes there.
  */
 #define LIST_ENDS 16u
 typedef struct list_end {
@@ -214,7 +215,8 @@ enum span_flags {
     SPAN_FLAG_HOLES = 1,   /* some free os pages of it were given back */
     SPAN_FLAG_ON_LIST = 2, /* owner: linked into the heap's list of spans with room */
     SPAN_FLAG_STALE = 4,   /* pool: cold, but blocks were freed in it since it was cooled */
-    SPAN_FLAG_GREW = 8,    /* large: by realloc, so that it may once more */
+    SPAN_FLAG_CUT = 8,     /* large: realloc made it shorter */
+    SPAN_FLAG_GREW = 16,   /* large: realloc made it longer after that, and may once more */
 };
 
 /* Frees of other threads' blocks wait here, coalesced per span, until one atomic takes them. */

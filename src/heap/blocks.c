@@ -158,8 +158,8 @@ heap_realloc(void *p, size_t size, const char *function)
     if (to != NULL) {
         memcpy(to, p, min_zu(old_size, size));
         heap_count(realloc_copied, 1);
-        if (span->kind == SPAN_LARGE && size > old_size) {
-            space_span_of(to)->flags |= SPAN_FLAG_GREW;
+        if (span->kind == SPAN_LARGE && size > TIDE_SMALL_MAX) {
+            large_copied(span, space_span_of(to));
         }
         heap_free(p);
     } else if (size <= old_size) {

@@ -260,6 +260,8 @@ void large_release(span_t *span);
 void *large_realloc(span_t *span, size_t size);
 /* In place; never fails. size: at most as much as it has. */
 void large_shrink(span_t *span, size_t size);
+/* realloc copied a large block to another one. */
+void large_copied(const span_t *from, span_t *to);
 
 /* --- cold.c ----------------------------------------------------------------------------------- */
 

@@ -110,6 +110,23 @@ large_release(span_t *span)
     span_record_free(span);
 }
 
+/* Of a block that was resized: see leaving_pays. */
+static uint8_t
+resized_flags(uint8_t before, bool longer)
+{
+    before &= SPAN_FLAG_CUT | SPAN_FLAG_GREW;
+    if (!longer) {
+        return before | SPAN_FLAG_CUT;
+    }
+    return (before & SPAN_FLAG_CUT) != 0 ? before | SPAN_FLAG_GREW : before;
+}
+
+void
+large_copied(const span_t *from, span_t *to)
+{
+    to->flags = resized_flags(from->flags, to->bytes > from->bytes);
+}
+
 /* One of so many slices, if there is one. */
 static bool
 let_go_kept(heap_t *heap, size_t count)
@@ -121,6 +138,7 @@ let_go_kept(heap_t *heap, size_t count)
     }
     heap->large_cache[count] = span->next;
     heap->large_kept -= (uint32_t)count;
+    heap_count(large_frees, 1);
     large_release(span);
     return true;
 }
@@ -156,8 +174,8 @@ cache_keep(heap_t *heap, span_t *span)
 {
     size_t count = span->slice_count;
 
-    if (heap == &heap_empty || count > HEAP_LARGE_CACHE) {
-        return false;
+    if (heap == &heap_empty || count > HEAP_LARGE_CACHE || count == 1) {
+        return false; /* one slice: it was to be aligned, and nobody looks for that here */
     }
     if (heap->large_kept + count > HEAP_LARGE_KEPT_SLICES && !make_room_for_first(heap, count)) {
         return false;
@@ -339,6 +357,7 @@ large_shrink(span_t *span, size_t size)
     char *tail = span->start + (keep << SLICE_SHIFT);
 
     span->bytes = bytes;
+    span->flags = resized_flags(span->flags, false);
     if (drop == 0) {
         return;
     }
@@ -386,7 +405,7 @@ large_grow_in_place(span_t *span, size_t bytes)
         span->touched_slices = (uint32_t)need;
     }
     span->bytes = bytes;
-    span->flags |= SPAN_FLAG_GREW;
+    span->flags = resized_flags(span->flags, true);
     return true;
 }
 
@@ -401,6 +420,7 @@ large_move(span_t *span, size_t bytes)
     char *old = span->start;
     size_t old_count = span->slice_count;
     uint64_t live = atomic_load_relaxed(&span->remote);
+    uint8_t flags = resized_flags(span->flags, true);
     struct slices to;
     size_t copied;
 
@@ -423,7 +443,7 @@ large_move(span_t *span, size_t bytes)
     }
     room = room_of(span);
     large_describe(span, to, bytes, need, live);
-    span->flags |= SPAN_FLAG_GREW;
+    span->flags = flags;
     if (unlikely(live == LARGE_SAMPLED)) {
         sample_large_moved(old, span, bytes);
     }
@@ -446,7 +466,7 @@ copying_pays(const span_t *span, size_t bytes)
 /* Is a block that shrinks to half or less better copied into a shorter free run that holds pages?
  * Cut short where it is, it would leave too few slices for the next block as long as it was, and
  * programs that read into large buffers and cut them to what came want that one at once. One that
- * grew before may do so again, into what it leaves behind. */
+ * was cut and grew again may do so by turns, into what it leaves behind. */
 static bool
 leaving_pays(const span_t *span, size_t bytes)
 {

@@ -29,8 +29,8 @@ struct pool {
 TIDE_STATIC_ASSERT(sizeof(struct pool) == TIDE_CACHE_LINE, "taken with its lock");
 
 static TIDE_SPARSE struct pool pools[TIDE_CLASS_COUNT];
-/* relaxed: a heap found none since one was put there. Not in the pools: every process has wanted
- * spans, a small one has none to spare. */
+/* relaxed: a heap took memory from the arena since one was put there. Not in the pools: every
+ * process has wanted spans, a small one has none to spare. */
 static bool wanted[TIDE_CLASS_COUNT] TIDE_ALIGNED(TIDE_CACHE_LINE);
 
 /* The list that the span is on. */

@@ -406,8 +406,10 @@ static TIDE_COLD span_t *
 span_with_room(heap_t *heap, unsigned c)
 {
     span_t *span = sampled.spans[c];
+    unsigned spans = heap->classes[c].spans;
 
     if (span == NULL && (span = span_new_small(heap, c)) != NULL) {
+        heap->classes[c].spans = spans & HEAP_SPANS_MOST; /* it is nobody's */
         span_set_owner(span, OWNER_SAMPLED);
         atomic_store_relaxed(&span->kind, (uint8_t)SPAN_SAMPLED);
         list_add(span);

@@ -101,11 +101,17 @@ heap_first(void)
     return atomic_load_acquire(&all_heaps);
 }
 
+static block_t *
+end_of(const heap_t *heap)
+{
+    return &list_ends[(heap->key >> HEAP_KEY_SHIFT) % LIST_ENDS].block;
+}
+
 static void
-bins_init(bin_t *bins)
+bins_init(bin_t *bins, block_t *end)
 {
     for (unsigned c = 0; c < TIDE_CLASS_COUNT; c++) {
-        bins[c] = (bin_t){list_end(), size_classes[c].bin_limit, 0};
+        bins[c] = (bin_t){end, size_classes[c].bin_limit, 0};
     }
 }
 
@@ -121,7 +127,7 @@ move_in(heap_t *heap)
 {
     heap->bins = heap_front.bins;
     heap_front.heap = heap;
-    heap_front.end = &list_ends[(heap->key >> HEAP_KEY_SHIFT) % LIST_ENDS].block;
+    heap_front.end = end_of(heap);
     heap_front.none.head = heap_front.end;
     heap_front_reach(heap);
     heap_front.origin = heap->key - (uintptr_t)&heap_front;
@@ -181,7 +187,7 @@ heap_new(bin_t *bins)
         span_record_free(&heap->records[i]);
     }
     heap->bins = bins != NULL ? bins : heap->resting_bins;
-    bins_init(heap->bins);
+    bins_init(heap->bins, end_of(heap));
     sample_heap_init(heap);
     heap->collect_at = 1;
     atomic_store_relaxed(&heap->state, HEAP_LIVE);

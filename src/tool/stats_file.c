@@ -97,7 +97,7 @@ line_of(const unsigned char *bytes, size_t at)
 int
 stats_file_take(struct profile *p, const char *path, const unsigned char *bytes, size_t length)
 {
-    size_t at = 0, taken = 0;
+    size_t at = 0;
     json_error_t error;
 
     *p = (struct profile){0};
@@ -112,15 +112,14 @@ stats_file_take(struct profile *p, const char *path, const unsigned char *bytes,
         if (!good) {
             size_t line = line_of(bytes, object == NULL ? at + read : at);
 
-            if (taken == 0) {
+            if (p->stats_count == 0) {
                 tool_die(TOOL_INPUT, "%s: line %zu: %s; nothing in it can be used", path, line,
                          why);
             }
             tool_warn("%s: line %zu: %s; the %zu before it are shown, and that is INCOMPLETE", path,
-                      line, why, taken);
+                      line, why, p->stats_count);
             return TOOL_INPUT;
         }
-        taken++;
         at += read;
     }
     return TOOL_OK;
