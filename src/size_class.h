@@ -10,6 +10,7 @@
 
 #define TIDE_SMALL_MAX ((size_t)32 << 10) /* largest size served from shared spans */
 #define TIDE_CLASS_COUNT 72
+#define TIDE_SPAN_SLICES_MAX 8u /* of any class */
 #define TIDE_CLASS_STEP_SHIFT 4
 #define TIDE_CLASS_LOOKUP_LEN ((TIDE_SMALL_MAX >> TIDE_CLASS_STEP_SHIFT) + 1)
 

@@ -212,7 +212,6 @@ struct span {
 TIDE_STATIC_ASSERT(sizeof(span_t) == 2 * TIDE_CACHE_LINE, "one line for the owner, one for others");
 
 enum span_flags {
-    SPAN_FLAG_HOLES = 1,   /* some free os pages of it were given back */
     SPAN_FLAG_ON_LIST = 2, /* owner: linked into the heap's list of spans with room */
     SPAN_FLAG_STALE = 4,   /* pool: cold, but blocks were freed in it since it was cooled */
     SPAN_FLAG_CUT = 8,     /* large: realloc made it shorter */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Giving back the pages of free slices. A run is taken out of its chunk under the lock, purged
- * without it and put back clean, so nobody waits for a madvise. Top chunks go first: new memory
+ * Giving back the pages of free slices. Runs of some chunks are taken out under the lock, purged
+ * without it and put back clean, so nobody waits for the system call. Top chunks go first: new memory
  * comes from the bottom, so what is purged there is the least likely to be wanted back.
  */
 #include "arena/arena.h"
@@ -59,101 +59,176 @@ unsplit_chunk_locked(size_t index)
     chunk_set_kind_locked(index, CHUNK_HUGE_PAGES);
 }
 
-/* A withdrawn chunk is lost to the address space: nobody gets it any more. Takes the lock. */
-static size_t
-forget_chunk(size_t index)
-{
-    lock_acquire(&arena_lock);
-    counter_add(&arena_counters.free_dirty_slices,
-                (size_t)0 - bits_count(space.chunks[index].dirty));
-    space.chunks[index].dirty = 0;
-    counter_add(&arena_counters.purge_failures, 1);
-    return 0;
-}
+/* Chunks whose free slices are withdrawn, and what of them is to go back, in one call for all. */
+#define BATCH_CHUNKS 16u
+TIDE_STATIC_ASSERT(BATCH_CHUNKS *CHUNK_SLICES / 2 <= OS_RANGES_MAX, "every second slice of each");
 
+struct leaving {
+    size_t index;
+    uint64_t mask;  /* withdrawn */
+    uint64_t dirty; /* of these, that hold pages */
+    uint32_t first_range;
+    bool whole;   /* all of the chunk */
+    bool unsplit; /* it asks for huge pages again */
+    bool renewed; /* replaced by fresh pages: there is nothing left to purge */
+    bool is_lost; /* to the address space: nobody gets it any more */
+};
+
+struct purge {
+    uint32_t chunk_count;
+    uint32_t range_count;
+    struct leaving chunks[BATCH_CHUNKS];
+    struct os_range ranges[OS_RANGES_MAX];
+};
+
+static TIDE_SPARSE struct purge purge; /* lock(purge): too large for any thread's stack */
+
+/* Withdraws what is free and dirty; bytes. */
 static size_t
-purge_chunk(size_t index)
+withdraw_locked(size_t index)
 {
     chunk_t *chunk = &space.chunks[index];
-    bool whole = chunk->free == UINT64_MAX;
-    bool renew = whole && chunk->seams != 0;
-    bool unsplit = whole && chunk->split != 0;
-    bool clean = true;
-    uint64_t dirty;
-    uint64_t mask;
-    uint64_t left;
+    struct leaving *leaving = &purge.chunks[purge.chunk_count++];
 
+    *leaving = (struct leaving){.index = index, .whole = chunk->free == UINT64_MAX};
     /* Of a split one those that were in use then, and never written to, as well. */
     if (chunk->kind == CHUNK_HUGE_PAGES || chunk->split != 0) {
         count_huge_as_dirty_locked(chunk);
     }
-    dirty = chunk->free & chunk->dirty;
-    mask = renew || unsplit ? UINT64_MAX : dirty;
-    left = dirty;
-    chunk_withdraw_locked(index, mask);
-    if (unsplit) {
+    leaving->unsplit = leaving->whole && chunk->split != 0;
+    leaving->dirty = chunk->free & chunk->dirty;
+    leaving->mask =
+        leaving->whole && (chunk->seams != 0 || leaving->unsplit) ? UINT64_MAX : leaving->dirty;
+    chunk_withdraw_locked(index, leaving->mask);
+    if (leaving->unsplit) {
         unsplit_chunk_locked(index);
     }
-    lock_release(&arena_lock);
-    if (!whole) {
-        split_chunk(index);
-    }
-    if (renew && chunk_renew(chunk_address(index), CHUNK_BYTES)) {
-        left = 0;
-    } else if (renew && !os_is_mapped(chunk_address(index), CHUNK_BYTES)) {
-        return forget_chunk(index); /* the kernel unmapped it before it refused to map it */
-    } else {
-        renew = false;
-    }
+    return (size_t)bits_count(leaving->dirty) << SLICE_SHIFT;
+}
+
+static void
+add_runs(const struct leaving *leaving)
+{
+    uint64_t left = leaving->dirty;
+
     while (left != 0) {
         unsigned at = (unsigned)__builtin_ctzll(left);
         uint64_t rest = ~(left >> at);
         unsigned n = rest == 0 ? 64 : (unsigned)__builtin_ctzll(rest);
 
-        clean &= os_purge(chunk_address(index) + ((size_t)at << SLICE_SHIFT),
-                          (size_t)n << SLICE_SHIFT) == 0;
+        purge.ranges[purge.range_count++] = (struct os_range){
+            chunk_address(leaving->index) + ((size_t)at << SLICE_SHIFT), (size_t)n << SLICE_SHIFT};
         left &= ~run_mask(at, n);
-        counter_add(&arena_counters.purge_calls, 1);
     }
-    if (unsplit && !renew) {
-        os_advise_huge(chunk_address(index), CHUNK_BYTES, true);
+}
+
+/* What is done to a withdrawn chunk before its slices go, if they are to go. */
+static void
+prepare(struct leaving *leaving)
+{
+    char *start = chunk_address(leaving->index);
+
+    leaving->first_range = purge.range_count;
+    if (!leaving->whole) {
+        split_chunk(leaving->index);
+    } else if (space.chunks[leaving->index].seams != 0) {
+        leaving->renewed = chunk_renew(start, CHUNK_BYTES);
+        /* Did the kernel unmap it before it refused to map it? */
+        leaving->is_lost = !leaving->renewed && !os_is_mapped(start, CHUNK_BYTES);
     }
-    lock_acquire(&arena_lock);
-    if (renew) {
-        chunk_mark_renewed_locked(index);
+    if (!leaving->renewed && !leaving->is_lost) {
+        add_runs(leaving);
     }
-    chunk_restore_locked(index, mask, clean);
+}
+
+static size_t
+restore_locked(const struct leaving *leaving, bool clean)
+{
+    size_t slices = bits_count(leaving->dirty);
+
+    if (leaving->is_lost) {
+        counter_add(&arena_counters.free_dirty_slices, (size_t)0 - slices);
+        space.chunks[leaving->index].dirty = 0;
+        counter_add(&arena_counters.purge_failures, 1);
+        return 0;
+    }
+    if (leaving->renewed) {
+        chunk_mark_renewed_locked(leaving->index);
+    }
+    chunk_restore_locked(leaving->index, leaving->mask, clean);
     if (!clean) {
         counter_add(&arena_counters.purge_failures, 1);
         counter_add(&refusals, 1);
         return 0;
     }
     atomic_store_relaxed(&refusals, 0);
-    counter_add(&arena_counters.purged_bytes, (size_t)bits_count(dirty) << SLICE_SHIFT);
-    return (size_t)bits_count(dirty) << SLICE_SHIFT;
+    counter_add(&arena_counters.purged_bytes, slices << SLICE_SHIFT);
+    return slices << SLICE_SHIFT;
+}
+
+/* Gives back what was withdrawn, and puts it back clean; bytes. lock(arena) is dropped meanwhile. */
+static size_t
+purge_withdrawn_locked(void)
+{
+    bool clean[BATCH_CHUNKS];
+    size_t done = 0;
+    bool all;
+
+    if (purge.chunk_count == 0) {
+        return 0;
+    }
+    lock_release(&arena_lock);
+    for (uint32_t i = 0; i < purge.chunk_count; i++) {
+        prepare(&purge.chunks[i]);
+    }
+    all = os_purge_ranges(purge.ranges, purge.range_count) == 0;
+    for (uint32_t i = 0; i < purge.chunk_count; i++) {
+        const struct leaving *leaving = &purge.chunks[i];
+        uint32_t first = leaving->first_range;
+        uint32_t end =
+            i + 1 < purge.chunk_count ? purge.chunks[i + 1].first_range : purge.range_count;
+
+        clean[i] = all || (purge.chunk_count > 1 &&
+                           os_purge_ranges(&purge.ranges[first], end - first) == 0);
+        if (leaving->unsplit && !leaving->renewed) {
+            os_advise_huge(chunk_address(leaving->index), CHUNK_BYTES, true);
+        }
+    }
+    lock_acquire(&arena_lock);
+    counter_add(&arena_counters.purge_calls, purge.range_count > 0);
+    for (uint32_t i = 0; i < purge.chunk_count; i++) {
+        done += restore_locked(&purge.chunks[i], clean[i]);
+    }
+    purge.chunk_count = purge.range_count = 0;
+    return done;
 }
 
 /* lock(purge) held: fork waits for it, so that a child never misses slices that were withdrawn. */
 static size_t
 purge_free(size_t max_bytes, uint32_t before_tick)
 {
+    size_t withdrawn = 0;
     size_t done = 0;
 
     lock_acquire(&arena_lock);
-    for (size_t i = space.frontier; i-- > 0 && done < max_bytes;) {
+    for (size_t i = space.frontier; i-- > 0 && withdrawn < max_bytes;) {
         const chunk_t *chunk = &space.chunks[i];
-        size_t got;
 
         if (chunk->committed == 0 || (chunk->free & chunk->dirty) == 0 ||
             (int32_t)(chunk->freed_tick - before_tick) >= 0) {
             continue;
         }
-        got = purge_chunk(i);
-        done += got;
-        if (got == 0) {
-            break; /* refused (a sandbox, mlockall): so would the others be */
+        withdrawn += withdraw_locked(i);
+        if (purge.chunk_count == BATCH_CHUNKS) {
+            size_t got = purge_withdrawn_locked();
+
+            done += got;
+            if (got == 0) {
+                break; /* refused (a sandbox, mlockall): so would the others be */
+            }
         }
     }
+    done += purge_withdrawn_locked();
     lock_release(&arena_lock);
     return done;
 }
@@ -173,7 +248,6 @@ TIDE_COLD void
 arena_count_hole_purge(const char *address, size_t bytes)
 {
     split_chunk(chunk_of_address(address));
-    atomic_add_relaxed(&arena_counters.hole_purge_calls, 1);
     atomic_add_relaxed(&arena_counters.hole_purged_bytes, bytes);
 }
 

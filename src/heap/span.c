@@ -478,7 +478,6 @@ out:
     span->bitmap_count -= count;
     if (span->bitmap_count == 0) {
         span_bitmap_free(span);
-        span->flags &= (uint8_t)~SPAN_FLAG_HOLES;
     }
     return count;
 }

@@ -30,7 +30,14 @@ enum os_feature {
     OS_FEATURE_THREADS = 1u << 7,          /* a background thread could be started (or not tried) */
     OS_FEATURE_HUGE_ZERO = 1u << 8,        /* a read of huge pages never written costs none */
     OS_FEATURE_FUTEX_WAITV = 1u << 9,      /* 5.16: a thread can wait for two words */
+    OS_FEATURE_PURGE_RANGES = 1u << 10,    /* many ranges go back by one call; since 6.14 or so */
 };
+
+struct os_range {
+    void *start;
+    size_t size;
+};
+#define OS_RANGES_MAX 512u /* that one call should be asked for */
 
 struct os_info {
     uint32_t features;    /* owner-w/any-r: enum os_feature */
@@ -85,6 +92,9 @@ int os_commit_shown(void *address, size_t size);
 /* Gives the pages back at once (MADV_DONTNEED, so that RSS tells the truth); they read as zero
  * afterwards. EPERM where a sandbox forbids it: nothing is given back then. */
 int os_purge(void *address, size_t size);
+/* The same for up to OS_RANGES_MAX ranges, by one call where the kernel can: a page 0.2 us instead of 1.3. The
+ * last error; those that it is not about have gone back. */
+int os_purge_ranges(const struct os_range *ranges, size_t count);
 
 /* Asks for (or against) huge pages in the range. */
 int os_advise_huge(void *address, size_t size, bool huge);

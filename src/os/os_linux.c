@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linux behind os.h. System calls used: mmap, munmap, mprotect, madvise, mremap, mincore, futex,
+ * Linux behind os.h. System calls used: mmap, munmap, mprotect, madvise, process_madvise, mremap, mincore, futex,
  * getpid, gettid, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), arch_prctl, openat/read/close for
  * three files at start, clock_gettime (vdso), write; for profiles unlinkat, renameat2, linkat,
  * readlinkat, process_vm_readv, prctl(PR_GET_NAME, PR_GET_SECCOMP) and tgkill as well;
@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/bits.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -49,10 +50,21 @@
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+#ifndef PIDFD_SELF_THREAD
+#define PIDFD_SELF_THREAD (-10000)
+#endif
+
 #define THREAD_STACK_BYTES ((size_t)128 << 10) /* dlopen's paths lie on one */
 #define POPULATE_STEP ((size_t)256 << 10)      /* 64 page faults: 0.1 ms */
 
 static size_t static_tls_bytes; /* init: 0: not known, and stacks are as large as usual */
+
+TIDE_STATIC_ASSERT(sizeof(struct os_range) == sizeof(struct iovec) &&
+                       offsetof(struct os_range, size) == offsetof(struct iovec, iov_len),
+                   "ranges are handed to the kernel as they are");
 
 struct os_info os_info = {.address_limit = SIZE_MAX};
 int (*os_fault_hook)(const char *call);
@@ -140,7 +152,7 @@ os_init(void)
     /* Assumed until a call is refused: asking in advance would cost every tiny process a call. */
     os_info.features = OS_FEATURE_POPULATE_WRITE | OS_FEATURE_MREMAP_DONTUNMAP |
                        OS_FEATURE_DONTNEED | OS_FEATURE_VMA_NAMES | OS_FEATURE_THREADS |
-                       OS_FEATURE_FUTEX_WAITV;
+                       OS_FEATURE_FUTEX_WAITV | OS_FEATURE_PURGE_RANGES;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
         os_info.address_limit = (size_t)limit.rlim_cur;
     }
@@ -265,6 +277,43 @@ os_purge(void *address, size_t size)
     error = advise(address, size, MADV_DONTNEED, "purge");
     if (error == EPERM || error == ENOSYS || error == EACCES) {
         drop_feature(OS_FEATURE_DONTNEED);
+    }
+    return error;
+}
+
+/* How many of the ranges, from the first on, went back by one call. A system call filter may end the
+ * process for a call that it does not know, so none is asked. */
+static size_t
+purge_by_one_call(const struct os_range *ranges, size_t count)
+{
+    int saved_errno = errno;
+    size_t done = 0;
+    long got;
+
+    if (count < 2 || !os_has(OS_FEATURE_PURGE_RANGES) || !os_has(OS_FEATURE_DONTNEED) ||
+        atomic_load_relaxed(&os_fault_hook) != NULL || os_is_filtered()) {
+        return 0;
+    }
+    got = syscall(SYS_process_madvise, PIDFD_SELF_THREAD, ranges, count, MADV_DONTNEED, 0);
+    errno = saved_errno;
+    while (got > 0 && done < count) {
+        got -= (long)ranges[done++].size;
+    }
+    if (done == 0) { /* an old kernel, or the first of them cannot be given back */
+        drop_feature(OS_FEATURE_PURGE_RANGES);
+    }
+    return done;
+}
+
+TIDE_COLD int
+os_purge_ranges(const struct os_range *ranges, size_t count)
+{
+    int error = 0;
+
+    for (size_t i = purge_by_one_call(ranges, count); i < count; i++) {
+        int refused = os_purge(ranges[i].start, ranges[i].size);
+
+        error = refused != 0 ? refused : error;
     }
     return error;
 }

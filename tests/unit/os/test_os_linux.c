@@ -107,6 +107,76 @@ test_purged_pages_are_gone_and_zero(void **state)
     os_unreserve(p, 64 * OS_PAGE);
 }
 
+/* Every other one of 64 pages, by one call, and one by one where the kernel cannot. */
+static void
+purge_every_other_page(bool by_one_call)
+{
+    enum { PAGES = 64 };
+    struct os_range ranges[PAGES / 2];
+    char *p = committed(PAGES * OS_PAGE);
+
+    memset(p, 7, PAGES * OS_PAGE);
+    for (size_t i = 0; i < TIDE_ARRAY_LEN(ranges); i++) {
+        ranges[i] = (struct os_range){p + (2 * i + 1) * OS_PAGE, OS_PAGE};
+    }
+    if (!by_one_call) {
+        unit_faults_begin("purge", EAGAIN, 3, 1);
+        keeping_errno(require_eq(os_purge_ranges(ranges, TIDE_ARRAY_LEN(ranges)), EAGAIN));
+        require_eq(unit_faults_end(), 1);
+        require_eq(unit_faults.seen, PAGES / 2);
+        require_eq(os_resident_range(p, PAGES * OS_PAGE), (PAGES / 2 + 1) * OS_PAGE);
+        atomic_store_relaxed(&os_info.features,
+                             os_info.features & ~(uint32_t)OS_FEATURE_PURGE_RANGES);
+    }
+    keeping_errno(require_eq(os_purge_ranges(ranges, TIDE_ARRAY_LEN(ranges)), 0));
+    for (size_t i = 0; i < PAGES; i++) {
+        require_eq(os_resident_range(p + i * OS_PAGE, OS_PAGE), i % 2 == 0 ? OS_PAGE : 0);
+        require(unit_is_filled(p + i * OS_PAGE, i % 2 == 0 ? 7 : 0, OS_PAGE));
+    }
+    keeping_errno(require_eq(os_purge_ranges(ranges, 0), 0));
+    os_unreserve(p, PAGES * OS_PAGE);
+}
+
+static void
+purge_one_by_one(void *arg)
+{
+    (void)arg;
+    purge_every_other_page(false);
+}
+
+static void
+test_many_ranges_go_back_at_once_or_one_by_one(void **state)
+{
+    (void)state;
+    purge_every_other_page(true);
+    unit_child(purge_one_by_one, NULL);
+}
+
+/* A locked page among them: the others go. */
+static void
+purge_around_a_locked_page(void *arg)
+{
+    char *p = committed(16 * OS_PAGE);
+    struct os_range ranges[] = {
+        {p, OS_PAGE}, {p + 4 * OS_PAGE, OS_PAGE}, {p + 8 * OS_PAGE, OS_PAGE}};
+    uint32_t before = os_info.features;
+
+    (void)arg;
+    memset(p, 7, 16 * OS_PAGE);
+    require_eq(mlock(p + 4 * OS_PAGE, OS_PAGE), 0);
+    keeping_errno(require_eq(os_purge_ranges(ranges, TIDE_ARRAY_LEN(ranges)), EINVAL));
+    require_eq(os_resident_range(p, 16 * OS_PAGE), 14 * OS_PAGE);
+    require(unit_is_filled(p + 4 * OS_PAGE, 7, OS_PAGE));
+    require_eq(os_info.features | OS_FEATURE_PURGE_RANGES, before | OS_FEATURE_PURGE_RANGES);
+}
+
+static void
+test_a_range_that_cannot_go_keeps_none_of_the_others(void **state)
+{
+    (void)state;
+    unit_child(purge_around_a_locked_page, NULL);
+}
+
 static void
 test_populated_pages_are_there(void **state)
 {
@@ -563,6 +633,8 @@ main(void)
         cmocka_unit_test(test_reserving_at_an_address_fails_where_something_is),
         cmocka_unit_test(test_impossible_amounts_are_errors),
         cmocka_unit_test(test_purged_pages_are_gone_and_zero),
+        cmocka_unit_test(test_many_ranges_go_back_at_once_or_one_by_one),
+        cmocka_unit_test(test_a_range_that_cannot_go_keeps_none_of_the_others),
         cmocka_unit_test(test_populated_pages_are_there),
         cmocka_unit_test(test_residency_is_counted_exactly),
         cmocka_unit_test(test_moved_pages_arrive_and_leave_zeros),
