@@ -10,6 +10,7 @@ enum {
     PAGE = 4096,
     LEAD_MS = 12,
     PASS_MS = 100,
+    PREDICT_PASS_MS = 33,
     BANK_MS = 10,
     ABLE_FROM = 8, /* looks that made something */
     LOOK_PAGES_MAX = (8 << 20) / PAGE,
@@ -72,6 +73,8 @@ struct run {
     struct rise_params params;
     struct pool_counts scored; /* as of the last look */
     uint64_t scored_ready;
+    uint64_t passed_faults; /* as of the last pass */
+    uint64_t passed_used;
     uint64_t top;      /* level, since the last pass */
     uint64_t bank_top; /* since the last sample */
     uint64_t want;     /* pages that should be free and resident */
@@ -180,13 +183,20 @@ keep_by_peak(struct run *r, const struct tide_record *record)
 static void
 pass(struct run *r, uint64_t now_ms)
 {
+    const struct pool_counts *counts = &r->pool.counts;
+    uint64_t used = counts->readied - counts->wasted - r->pool.ready;
     struct peak_params able = {.window_ms = r->policy->able_window_ms};
     struct tide_record record = {
         .now_ms = now_ms,
         .used_bytes = r->pool.level * PAGE,
         .peak_bytes = r->top * PAGE,
         .retained_bytes = kept(r) * PAGE,
+        .faulted_bytes = (counts->faults - r->passed_faults) * PAGE,
+        .readied_bytes = (used - r->passed_used) * PAGE,
     };
+
+    r->passed_faults = counts->faults;
+    r->passed_used = used;
 
     patience_observe(&r->patience, r->policy->window_ms, spare(r) * PAGE, &record);
     peak_observe(&r->able_peak, &able, &record);
@@ -222,6 +232,9 @@ interval_ms(const struct run *r)
 {
     uint32_t window = r->policy->window_ms;
 
+    if (r->policy->meets_growth) {
+        return PREDICT_PASS_MS;
+    }
     return window > PASS_MS ? PASS_MS : window / PEAK_SLOTS + 1; /* it must not decide itself */
 }
 

@@ -15,6 +15,8 @@ struct tide_record {
     uint64_t used_bytes;     /* in spans now */
     uint64_t peak_bytes;     /* highest used_bytes since the last record */
     uint64_t retained_bytes; /* free, with pages */
+    uint64_t faulted_bytes;  /* taken without pages since the last record */
+    uint64_t readied_bytes;  /* taken since then with pages that had been made ready for it */
 };
 
 struct tide_advice {

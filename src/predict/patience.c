@@ -35,10 +35,21 @@ idle(const struct patience_choice *choice, const struct tide_record *record)
     return choice->level > record->used_bytes ? choice->level - record->used_bytes : 0;
 }
 
-static void
-choose(struct patience *state, uint64_t window_ms)
+/* Of a byte that goes back too early, in ms of keeping it. */
+static double
+price_of(const struct patience *state, uint64_t window_ms)
 {
-    double risk = state->stake * (double)window_ms * PATIENCE_PRICE * PATIENCE_RISK;
+    double taken = state->faulted + state->readied;
+    double faulted = taken > 0 ? state->faulted / taken : 1;
+
+    return (double)window_ms *
+           (PATIENCE_PRICE_MET + (PATIENCE_PRICE - PATIENCE_PRICE_MET) * faulted);
+}
+
+static void
+choose(struct patience *state, uint64_t window_ms, double price)
+{
+    double risk = state->stake * price * PATIENCE_RISK;
     uint32_t before = state->chosen;
     double least = state->choices[before].cost;
 
@@ -57,11 +68,15 @@ patience_observe(struct patience *state, uint64_t window_ms, uint64_t spare_byte
                  const struct tide_record *record)
 {
     uint64_t elapsed_ms = state->seen_ms == 0 ? 0 : record->now_ms - state->seen_ms;
-    double price = (double)window_ms * PATIENCE_PRICE; /* of a byte that went back too early */
     double memory = (double)(window_ms * PATIENCE_MEMORY) + 1;
     double left = memory / (memory + (double)elapsed_ms);
     uint64_t held = peak_level(&state->choices[PATIENCE_LONGEST].peak);
     double at_stake = (double)idle(&state->choices[PATIENCE_LONGEST], record);
+    double price;
+
+    state->faulted = state->faulted * left + (double)record->faulted_bytes;
+    state->readied = state->readied * left + (double)record->readied_bytes;
+    price = price_of(state, window_ms);
 
     for (uint32_t i = 0; i < PATIENCE_CHOICES; i++) {
         struct patience_choice *choice = &state->choices[i];
@@ -73,11 +88,13 @@ patience_observe(struct patience *state, uint64_t window_ms, uint64_t spare_byte
         choice->cost = choice->cost * left + (double)missing(choice, held, record) * price +
                        (double)idle(choice, record) * (double)kept_ms;
         peak_observe(&choice->peak, &params, record);
-        choice->level = max_zu(peak_level(&choice->peak), record->used_bytes + spare_bytes);
+        /* Spare bytes are not given back, but growth uses them up like others. */
+        choice->level = min_zu(max_zu(choice->level, record->peak_bytes),
+                               max_zu(peak_level(&choice->peak), record->used_bytes + spare_bytes));
     }
     state->stake *= left;
     state->stake = at_stake > state->stake ? at_stake : state->stake;
-    choose(state, window_ms);
+    choose(state, window_ms, price);
     state->seen_ms = record->now_ms;
 }
 

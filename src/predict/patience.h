@@ -9,8 +9,9 @@
  * rule itself gives up waiting, so its window says what giving back and getting back is worth (rent
  * or buy: Karlin, Manasse, Rudolph and Sleator, "Competitive snoopy caching",
  * doi:10.1007/BF01762111); PATIENCE_PRICE windows, since where both cost the same it is better to
- * keep. Costs fade, to a half within PATIENCE_MEMORY windows; the least one is followed, at first
- * the rule's own. A shorter one than before only when it would have saved PATIENCE_RISK of what
+ * keep. That is for page faults of the program: what is made ready before it asks costs
+ * PATIENCE_PRICE_MET windows, and the price lies between, by what was taken of late. Costs fade, to
+ * a half within PATIENCE_MEMORY windows; the least one is followed, at first the rule's own. A shorter one than before only when it would have saved PATIENCE_RISK of what
  * being wrong once will cost, by the most that lay idle of late: else each process would begin with
  * a mistake (as it does where it first rests for longer than a third of the window). One that is
  * longer than the rule's own, since what is wanted just after that would be given back each time.
@@ -30,10 +31,11 @@
 #define PATIENCE_LONGEST 1u
 #define PATIENCE_PERCENT                                                                           \
     {                                                                                              \
-        100, 125, 50, 20, 10                                                                       \
+        100, 125, 50, 20, 5                                                                        \
     }
 #define PATIENCE_MEMORY 10u
 #define PATIENCE_PRICE 1.5
+#define PATIENCE_PRICE_MET 0.3
 #define PATIENCE_RISK 0.1
 
 struct patience_choice {
@@ -45,6 +47,8 @@ struct patience_choice {
 struct patience {
     struct patience_choice choices[PATIENCE_CHOICES];
     double stake;     /* bytes: the most that lay idle, fading */
+    double faulted;   /* bytes taken without pages, fading */
+    double readied;   /* bytes taken with pages made ready for it, fading */
     uint64_t seen_ms; /* of the last record; 0: none yet */
     uint32_t chosen;
 };

@@ -11,6 +11,7 @@
 #define MIB ((uint64_t)1 << 20)
 #define WINDOW 1000u
 #define PASS 100u
+#define SHORTEST (WINDOW * percent[PATIENCE_CHOICES - 1] / 100)
 
 static const uint64_t percent[] = PATIENCE_PERCENT;
 
@@ -21,6 +22,8 @@ struct run {
     uint64_t now_ms;
     uint64_t level; /* MiB */
     uint64_t held;  /* MiB, by what was chosen */
+    uint64_t spare; /* MiB that are kept in any case */
+    bool is_met;    /* growth */
     double cost;    /* of that, as patience counts it */
     double least[PATIENCE_CHOICES];
     uint64_t others[PATIENCE_CHOICES];
@@ -55,11 +58,16 @@ pass(struct run *run, uint64_t level, uint64_t top)
     const struct peak_params late = {.window_ms = WINDOW * percent[PATIENCE_LONGEST] / 100};
     uint64_t rule = peak_level(&run->late) / MIB;
 
+    record = (struct tide_record){
+        .now_ms = run->now_ms + PASS, .used_bytes = level * MIB, .peak_bytes = top * MIB};
+    if (level > run->level && run->is_met) {
+        record.readied_bytes = (level - run->level) * MIB;
+    } else if (level > run->level) {
+        record.faulted_bytes = (level - run->level) * MIB;
+    }
     run->now_ms += PASS;
     run->level = level;
-    record = (struct tide_record){
-        .now_ms = run->now_ms, .used_bytes = level * MIB, .peak_bytes = top * MIB};
-    patience_observe(&run->patience, WINDOW, 0, &record);
+    patience_observe(&run->patience, WINDOW, run->spare * MIB, &record);
     peak_observe(&run->late, &late, &record);
     run->cost +=
         price(&run->held, rule, top, level, peak_level(patience_peak(&run->patience, true)) / MIB);
@@ -120,9 +128,9 @@ test_memory_that_is_not_wanted_back_goes_soon(void **state)
     hold(&run, 20, 2);
     require_eq(window(&run), WINDOW);
     hold(&run, 20, 6);
-    require_eq(window(&run), WINDOW / 10);
+    require_eq(window(&run), SHORTEST);
     waves(&run, 10, 30, 5); /* wanted, but later than any choice keeps it */
-    require_eq(window(&run), WINDOW / 10);
+    require_eq(window(&run), SHORTEST);
 }
 
 /* Not even the first time; up to a third of the window. */
@@ -183,7 +191,7 @@ test_what_changes_is_learned_anew(void **state)
     waves(&run, 3, 3, 20);
     require_ge(window(&run), 500);
     waves(&run, 3, 40, 8);
-    require_eq(window(&run), WINDOW / 10);
+    require_eq(window(&run), SHORTEST);
     waves(&run, 3, 3, 5);
     require_ge(window(&run), 500);
 }
@@ -202,6 +210,44 @@ test_waves_just_longer_than_the_rule_are_outlasted_as_well(void **state)
         require_eq(run.held, 200);
         hold(&run, 200, 1);
         hold(&run, 20, 11);
+    }
+}
+
+/* What the program did not wait for costs less, and goes sooner. */
+static void
+test_what_is_made_ready_goes_sooner(void **state)
+{
+    (void)state;
+    for (unsigned met = 0; met < 2; met++) {
+        struct run run;
+
+        begin(&run, 0);
+        run.is_met = met != 0;
+        waves(&run, 3, 7, 10);
+        if (run.is_met) {
+            require_eq(window(&run), SHORTEST);
+        } else {
+            require_ge(window(&run), WINDOW);
+        }
+    }
+}
+
+/* Growth by less than is spare, pass for pass, is paid for like any other. */
+static void
+test_spare_memory_is_there_but_once(void **state)
+{
+    struct run run;
+
+    (void)state;
+    begin(&run, 0);
+    run.spare = 40;
+    for (unsigned tooth = 0; tooth < 10; tooth++) {
+        for (uint64_t level = 20; level <= 200; level += 30) {
+            hold(&run, level, 1);
+        }
+        if (tooth > 2) {
+            require_ge(window(&run), WINDOW);
+        }
     }
 }
 
@@ -288,6 +334,8 @@ main(void)
         cmocka_unit_test(test_waves_are_outlasted),
         cmocka_unit_test(test_waves_just_longer_than_the_rule_are_outlasted_as_well),
         cmocka_unit_test(test_what_changes_is_learned_anew),
+        cmocka_unit_test(test_what_is_made_ready_goes_sooner),
+        cmocka_unit_test(test_spare_memory_is_there_but_once),
         cmocka_unit_test(test_it_costs_little_more_than_the_best_choice),
         cmocka_unit_test(test_a_sleep_costs_a_window),
         cmocka_unit_test(test_not_learned_is_the_rule_itself),
