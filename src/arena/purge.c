@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Giving back the pages of free slices. Runs of some chunks are taken out under the lock, purged
- * without it and put back clean, so nobody waits for the system call. Top chunks go first: new memory
- * comes from the bottom, so what is purged there is the least likely to be wanted back.
+ * without it and put back clean, so nobody waits for the system call. Top chunks go first: new
+ * memory comes from the bottom, so what is purged there is the least likely to be wanted back.
  */
 #include "arena/arena.h"
 #include "os/os.h"
@@ -166,7 +166,7 @@ restore_locked(const struct leaving *leaving, bool clean)
     return slices << SLICE_SHIFT;
 }
 
-/* Gives back what was withdrawn, and puts it back clean; bytes. lock(arena) is dropped meanwhile. */
+/* Gives back what was withdrawn, and puts it back clean; bytes. Drops lock(arena) meanwhile. */
 static size_t
 purge_withdrawn_locked(void)
 {

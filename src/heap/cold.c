@@ -179,7 +179,8 @@ is_full(void)
            cooling.range_count + SPAN_HOLES_MAX > OS_RANGES_MAX;
 }
 
-/* Cools the class's next span, but for the purge; bytes to go back. False: there is none, or *failed. */
+/* Cools the class's next span, but for the purge; adds the bytes that are to go. False: there is
+ * none, or it *failed. */
 static bool
 cool_next(unsigned c, uint32_t before_tick, size_t *bytes, bool *failed)
 {

@@ -92,8 +92,8 @@ int os_commit_shown(void *address, size_t size);
 /* Gives the pages back at once (MADV_DONTNEED, so that RSS tells the truth); they read as zero
  * afterwards. EPERM where a sandbox forbids it: nothing is given back then. */
 int os_purge(void *address, size_t size);
-/* The same for up to OS_RANGES_MAX ranges, by one call where the kernel can: a page 0.2 us instead of 1.3. The
- * last error; those that it is not about have gone back. */
+/* The same for up to OS_RANGES_MAX ranges, by one call where the kernel can: 0.2 us a page instead
+ * of 1.3. The last error; those that it is not about have gone back. */
 int os_purge_ranges(const struct os_range *ranges, size_t count);
 
 /* Asks for (or against) huge pages in the range. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linux behind os.h. System calls used: mmap, munmap, mprotect, madvise, process_madvise, mremap, mincore, futex,
- * getpid, gettid, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), arch_prctl, openat/read/close for
- * three files at start, clock_gettime (vdso), write; for profiles unlinkat, renameat2, linkat,
- * readlinkat, process_vm_readv, prctl(PR_GET_NAME, PR_GET_SECCOMP) and tgkill as well;
- * pthread_create for the background thread, which waits by futex_waitv, and for the one that loads
- * an unwinder. Thin wrappers: no retry loops, no alignment, no policy; those live in arena/.
+ * Linux behind os.h. System calls used: mmap, munmap, mprotect, madvise, process_madvise, mremap,
+ * mincore, futex, getpid, gettid, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), arch_prctl,
+ * openat/read/close for three files at start, clock_gettime (vdso), write; for profiles unlinkat,
+ * renameat2, linkat, readlinkat, process_vm_readv, prctl(PR_GET_NAME, PR_GET_SECCOMP) and tgkill as
+ * well; pthread_create for the background thread, which waits by futex_waitv, and for the one that
+ * loads an unwinder. Thin wrappers: no retry loops, no alignment, no policy; those live in arena/.
  *
  * All go through raw syscall() where libc's wrapper would be a cancellation point; errno is saved.
  */
@@ -281,8 +281,8 @@ os_purge(void *address, size_t size)
     return error;
 }
 
-/* How many of the ranges, from the first on, went back by one call. A system call filter may end the
- * process for a call that it does not know, so none is asked. */
+/* How many of the ranges, from the first on, went back by one call. Not under a system call filter:
+ * it may end the process for a call that it does not know. */
 static size_t
 purge_by_one_call(const struct os_range *ranges, size_t count)
 {

@@ -255,6 +255,8 @@ learn_one(struct phases *phases, const struct phase_open *open)
         phases->known[at] = (struct phase_known){.key = open->key};
     }
     known = &phases->known[at];
+    /* Another run's file, with the key in it, may have replaced that which this one counted in. */
+    phases->runs = (uint32_t)max_zu(phases->runs, known->seen + 1);
     known->last_run = phases->runs;
     for (uint32_t i = 0; i < PHASE_STEPS; i++) {
         known->growth[known->seen % PHASE_RUNS][i] = open->growth[i];

@@ -176,7 +176,7 @@ static struct tide_advice
 advise_after(const struct peak_params *params, const struct step *steps, size_t n)
 {
     struct peak_state state;
-    struct tide_record record = {0, 0, 0, 0};
+    struct tide_record record = {.now_ms = 0};
 
     peak_init(&state);
     for (size_t i = 0; i < n; i++) {

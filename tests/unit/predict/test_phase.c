@@ -70,6 +70,38 @@ test_the_second_run_knows_the_first(void **state)
     assert_int_equal(phases_highest(&phases, 70000 * MS), 150 * MIB);
 }
 
+/* Two runs are learned from at the same time, and the one's file replaces the other's; then the
+ * other adds a phase that the one has added, too. */
+static void
+test_a_run_that_was_counted_in_a_lost_file(void **state)
+{
+    struct phases theirs;
+
+    (void)state;
+    ramp(KEY, 1000 * MS, 0, 24 * MIB, 100 * MS);
+    phases_learn(&phases); /* the lost one */
+    ramp(KEY + 1, 2000 * MS, 24 * MIB, 48 * MIB, 100 * MS);
+
+    theirs = phases;
+    phases_init(&theirs);
+    for (uint64_t key = KEY; key <= KEY + 1; key++) {
+        phases_begin(&theirs, key, 1000 * MS, 0);
+        phases_observe(&theirs, 1100 * MS, 24 * MIB);
+        phases_learn(&theirs);
+    }
+    assert_int_equal(theirs.runs, 1);
+
+    memcpy(phases.known, theirs.known, sizeof phases.known);
+    phases.known_count = theirs.known_count;
+    phases.runs = theirs.runs;
+    phases_learn(&phases);
+    assert_int_equal(phases.known_count, 2);
+    for (uint32_t i = 0; i < phases.known_count; i++) {
+        assert_true(phase_is_sound(&phases.known[i], phases.runs));
+    }
+    assert_int_equal(phases.runs, 2);
+}
+
 static void
 test_a_straight_line_where_nobody_looked(void **state)
 {
@@ -320,6 +352,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_nothing_is_forecast_of_what_is_not_known, begin),
         cmocka_unit_test_setup(test_the_second_run_knows_the_first, begin),
+        cmocka_unit_test_setup(test_a_run_that_was_counted_in_a_lost_file, begin),
         cmocka_unit_test_setup(test_a_straight_line_where_nobody_looked, begin),
         cmocka_unit_test_setup(test_a_phase_that_began_before_the_last_look, begin),
         cmocka_unit_test_setup(test_falling_levels_are_no_growth_and_lose_none, begin),
