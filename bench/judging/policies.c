@@ -10,7 +10,6 @@ enum {
     PAGE = 4096,
     LEAD_MS = 12,
     PASS_MS = 100,
-    PREDICT_PASS_MS = 33,
     BANK_MS = 10,
     ABLE_FROM = 8, /* looks that made something */
     LOOK_PAGES_MAX = (8 << 20) / PAGE,
@@ -232,9 +231,6 @@ interval_ms(const struct run *r)
 {
     uint32_t window = r->policy->window_ms;
 
-    if (r->policy->meets_growth) {
-        return PREDICT_PASS_MS;
-    }
     return window > PASS_MS ? PASS_MS : window / PEAK_SLOTS + 1; /* it must not decide itself */
 }
 

@@ -33,9 +33,7 @@
 #define PREDICT_THRESHOLD_BYTES ((size_t)2 << 20)
 #define EXIT_TRIES 50u
 #define EXIT_WAIT_NS ((uint64_t)1000000)
-#define PREDICT_INTERVAL_MS 33u /* of a wave of a second, 100 ms is too much to be late by */
-#define SPARES_INTERVAL_MS 100u /* who used a spare span within that needs it */
-#define QUIET_PASSES_MAX 3u     /* passes without work before the thread sleeps without end */
+#define QUIET_PASSES_MAX 3u /* passes without work before the thread sleeps without end */
 
 enum keeper_thread { THREAD_NONE = 0, THREAD_STARTING = 1, THREAD_RUNNING = 2, THREAD_REFUSED = 3 };
 
@@ -58,7 +56,6 @@ static uint64_t last_purged_level; /* lock(pass): used bytes when memory was las
 static uint64_t seen_work;         /* lock(pass): slices allocated and freed at the last pass */
 static uint64_t seen_clean;        /* lock(pass): slices taken without pages until then */
 static uint64_t seen_readied;      /* lock(pass): bytes made ready that were used until then */
-static uint64_t spares_ms;         /* lock(pass): when spare spans were last looked at */
 static uint32_t thread_state;      /* atomic: enum keeper_thread */
 static uint32_t stop_asked;        /* atomic: the thread is to return */
 static uint32_t wake_word;         /* atomic: futex; 1 while the thread sleeps without end */
@@ -114,9 +111,7 @@ observe(uint64_t at_ms)
 static uint32_t
 interval_ms(void)
 {
-    uint32_t interval = atomic_load_relaxed(&keeper_config.interval_ms);
-
-    return keeper_config.predict && interval > PREDICT_INTERVAL_MS ? PREDICT_INTERVAL_MS : interval;
+    return atomic_load_relaxed(&keeper_config.interval_ms);
 }
 
 static uint32_t
@@ -229,10 +224,7 @@ pass_locked(void)
     advice = peak_advise(peak, &params, &record);
     note(&record, &params, peak_level(peak), advice.keep_bytes);
     waits = transfer_send_home(old);
-    if (at_ms - spares_ms >= SPARES_INTERVAL_MS) {
-        waits |= heap_let_go_spares(SPARE_NEEDED);
-        spares_ms = at_ms;
-    }
+    waits |= heap_let_go_spares(SPARE_NEEDED);
     if (atomic_load_relaxed(&keeper_config.purge)) {
         counter_add(&keeper_counters.orphans_dissolved, heap_dissolve_orphans(old));
         if (purges_holes()) {

@@ -127,7 +127,7 @@ test_memory_that_is_not_wanted_back_goes_soon(void **state)
     hold(&run, 200, 5);
     hold(&run, 20, 2);
     require_eq(window(&run), WINDOW);
-    hold(&run, 20, 6);
+    hold(&run, 20, 8);
     require_eq(window(&run), SHORTEST);
     waves(&run, 10, 30, 5); /* wanted, but later than any choice keeps it */
     require_eq(window(&run), SHORTEST);
@@ -190,7 +190,7 @@ test_what_changes_is_learned_anew(void **state)
     begin(&run, 0);
     waves(&run, 3, 3, 20);
     require_ge(window(&run), 500);
-    waves(&run, 3, 40, 8);
+    waves(&run, 3, 40, 12);
     require_eq(window(&run), SHORTEST);
     waves(&run, 3, 3, 5);
     require_ge(window(&run), 500);
@@ -223,7 +223,7 @@ test_what_is_made_ready_goes_sooner(void **state)
 
         begin(&run, 0);
         run.is_met = met != 0;
-        waves(&run, 3, 7, 10);
+        waves(&run, 3, 11, 10); /* between PATIENCE_PRICE_MET and PATIENCE_PRICE windows */
         if (run.is_met) {
             require_eq(window(&run), SHORTEST);
         } else {
