@@ -13,7 +13,8 @@ enum {
     BANK_MS = 10,
     ABLE_FROM = 8, /* looks that made something */
     LOOK_PAGES_MAX = (8 << 20) / PAGE,
-    LOOK_FAULTS = 128, /* pages: 16 slices */
+    RETAIN_PAGES = (1 << 20) / PAGE, /* span_retain */
+    LOOK_FAULTS = 128,               /* pages: 16 slices */
     STEP_PAGES = (2 << 20) / PAGE,
 };
 
@@ -152,7 +153,9 @@ maybe_look(struct run *r, uint64_t now_ms, uint32_t reaction_ms)
 static uint64_t
 spare(const struct run *r)
 {
-    return r->want > 0 ? r->want + STEP_PAGES : 0;
+    uint64_t wanted = r->want > 0 ? r->want + STEP_PAGES : 0;
+
+    return r->policy->meets_growth && wanted < RETAIN_PAGES ? RETAIN_PAGES : wanted;
 }
 
 static bool

@@ -186,7 +186,7 @@ void arena_make_up_for(size_t count);
 void arena_hold_free(bool hold);
 
 /* Gives back pages of free slices in chunks not freed into since `before_tick`, at most
- * max_bytes. Bytes given back. Takes and drops lock(arena) around every madvise. */
+ * max_bytes. Bytes given back. Takes lock(purge); drops lock(arena) around every system call. */
 size_t arena_purge_free(size_t max_bytes, uint32_t before_tick);
 
 /* Gives those slices of a block just taken that hold no pages the pages of free ones elsewhere, and

@@ -69,6 +69,7 @@ struct leaving {
     uint64_t dirty; /* of these, that hold pages */
     uint32_t first_range;
     bool whole;   /* all of the chunk */
+    bool renew;   /* and it is of several mappings */
     bool unsplit; /* it asks for huge pages again */
     bool renewed; /* replaced by fresh pages: there is nothing left to purge */
     bool is_lost; /* to the address space: nobody gets it any more */
@@ -95,15 +96,24 @@ withdraw_locked(size_t index)
     if (chunk->kind == CHUNK_HUGE_PAGES || chunk->split != 0) {
         count_huge_as_dirty_locked(chunk);
     }
+    leaving->renew = leaving->whole && chunk->seams != 0;
     leaving->unsplit = leaving->whole && chunk->split != 0;
     leaving->dirty = chunk->free & chunk->dirty;
-    leaving->mask =
-        leaving->whole && (chunk->seams != 0 || leaving->unsplit) ? UINT64_MAX : leaving->dirty;
+    leaving->mask = leaving->renew || leaving->unsplit ? UINT64_MAX : leaving->dirty;
     chunk_withdraw_locked(index, leaving->mask);
     if (leaving->unsplit) {
         unsplit_chunk_locked(index);
     }
     return (size_t)bits_count(leaving->dirty) << SLICE_SHIFT;
+}
+
+/* How many slices in a row, from that one on. */
+static unsigned
+run_from(uint64_t mask, unsigned at)
+{
+    uint64_t rest = ~(mask >> at);
+
+    return rest == 0 ? CHUNK_SLICES : (unsigned)__builtin_ctzll(rest);
 }
 
 static void
@@ -113,8 +123,7 @@ add_runs(const struct leaving *leaving)
 
     while (left != 0) {
         unsigned at = (unsigned)__builtin_ctzll(left);
-        uint64_t rest = ~(left >> at);
-        unsigned n = rest == 0 ? 64 : (unsigned)__builtin_ctzll(rest);
+        unsigned n = run_from(left, at);
 
         purge.ranges[purge.range_count++] = (struct os_range){
             chunk_address(leaving->index) + ((size_t)at << SLICE_SHIFT), (size_t)n << SLICE_SHIFT};
@@ -131,7 +140,7 @@ prepare(struct leaving *leaving)
     leaving->first_range = purge.range_count;
     if (!leaving->whole) {
         split_chunk(leaving->index);
-    } else if (space.chunks[leaving->index].seams != 0) {
+    } else if (leaving->renew) {
         leaving->renewed = chunk_renew(start, CHUNK_BYTES);
         /* Did the kernel unmap it before it refused to map it? */
         leaving->is_lost = !leaving->renewed && !os_is_mapped(start, CHUNK_BYTES);
@@ -141,10 +150,27 @@ prepare(struct leaving *leaving)
     }
 }
 
-static size_t
-restore_locked(const struct leaving *leaving, bool clean)
+/* The slices of the runs that were refused. */
+static uint64_t
+refused_slices(const struct leaving *leaving, uint32_t end_range)
 {
-    size_t slices = bits_count(leaving->dirty);
+    uint64_t refused = 0;
+
+    for (uint32_t i = leaving->first_range; i < end_range; i++) {
+        if (purge.ranges[i].size == 0) {
+            unsigned at = (unsigned)(space_slice_of(purge.ranges[i].start) % CHUNK_SLICES);
+
+            refused |= run_mask(at, run_from(leaving->dirty, at));
+        }
+    }
+    return refused;
+}
+
+static size_t
+restore_locked(const struct leaving *leaving, uint32_t end_range)
+{
+    uint64_t refused = refused_slices(leaving, end_range);
+    size_t slices = bits_count(leaving->dirty & ~refused);
 
     if (leaving->is_lost) {
         counter_add(&arena_counters.free_dirty_slices, (size_t)0 - slices);
@@ -155,24 +181,21 @@ restore_locked(const struct leaving *leaving, bool clean)
     if (leaving->renewed) {
         chunk_mark_renewed_locked(leaving->index);
     }
-    chunk_restore_locked(leaving->index, leaving->mask, clean);
-    if (!clean) {
+    chunk_restore_locked(leaving->index, leaving->mask & ~refused, true);
+    if (refused != 0) {
+        chunk_restore_locked(leaving->index, refused, false);
         counter_add(&arena_counters.purge_failures, 1);
-        counter_add(&refusals, 1);
-        return 0;
     }
-    atomic_store_relaxed(&refusals, 0);
     counter_add(&arena_counters.purged_bytes, slices << SLICE_SHIFT);
     return slices << SLICE_SHIFT;
 }
 
-/* Gives back what was withdrawn, and puts it back clean; bytes. Drops lock(arena) meanwhile. */
+/* Gives back what was withdrawn, and puts it back, clean as far as it went; bytes. Drops
+ * lock(arena) meanwhile. */
 static size_t
 purge_withdrawn_locked(void)
 {
-    bool clean[BATCH_CHUNKS];
     size_t done = 0;
-    bool all;
 
     if (purge.chunk_count == 0) {
         return 0;
@@ -181,24 +204,20 @@ purge_withdrawn_locked(void)
     for (uint32_t i = 0; i < purge.chunk_count; i++) {
         prepare(&purge.chunks[i]);
     }
-    all = os_purge_ranges(purge.ranges, purge.range_count) == 0;
+    (void)os_purge_ranges(purge.ranges, purge.range_count); /* see refused_slices */
     for (uint32_t i = 0; i < purge.chunk_count; i++) {
-        const struct leaving *leaving = &purge.chunks[i];
-        uint32_t first = leaving->first_range;
-        uint32_t end =
-            i + 1 < purge.chunk_count ? purge.chunks[i + 1].first_range : purge.range_count;
-
-        clean[i] = all || (purge.chunk_count > 1 &&
-                           os_purge_ranges(&purge.ranges[first], end - first) == 0);
-        if (leaving->unsplit && !leaving->renewed) {
-            os_advise_huge(chunk_address(leaving->index), CHUNK_BYTES, true);
+        if (purge.chunks[i].unsplit && !purge.chunks[i].renewed) {
+            os_advise_huge(chunk_address(purge.chunks[i].index), CHUNK_BYTES, true);
         }
     }
     lock_acquire(&arena_lock);
     counter_add(&arena_counters.purge_calls, purge.range_count > 0);
     for (uint32_t i = 0; i < purge.chunk_count; i++) {
-        done += restore_locked(&purge.chunks[i], clean[i]);
+        done += restore_locked(&purge.chunks[i], i + 1 < purge.chunk_count
+                                                     ? purge.chunks[i + 1].first_range
+                                                     : purge.range_count);
     }
+    atomic_store_relaxed(&refusals, done == 0 ? refusals + 1 : 0);
     purge.chunk_count = purge.range_count = 0;
     return done;
 }
@@ -210,6 +229,7 @@ purge_free(size_t max_bytes, uint32_t before_tick)
     size_t withdrawn = 0;
     size_t done = 0;
 
+    purge.chunk_count = purge.range_count = 0; /* a child of _Fork may find its parent's */
     lock_acquire(&arena_lock);
     for (size_t i = space.frontier; i-- > 0 && withdrawn < max_bytes;) {
         const chunk_t *chunk = &space.chunks[i];

@@ -56,6 +56,13 @@ TIDE_STATIC_ASSERT(OS_RANGES_MAX >= SPAN_HOLES_MAX, "any span fits");
 
 static TIDE_SPARSE struct cooling cooling; /* of the one caller there may be at a time */
 
+/* A child of _Fork may find its parent's, who was in the middle of it. */
+static void
+cooling_begin(void)
+{
+    cooling.span_count = cooling.range_count = 0;
+}
+
 /* Notes the os pages between two block boundaries. */
 static void
 add_hole(const span_t *span, size_t from_block, size_t to_block)
@@ -120,15 +127,16 @@ holes_of(uint32_t n)
     return bytes;
 }
 
-/* Gives back what was noted; bytes. Refused, some may have gone back: nothing of it is counted. */
+/* Gives back what was noted, as far as it goes; bytes. */
 static size_t
 purge_noted(void)
 {
     size_t purged = 0;
 
-    if (cooling.range_count == 0 || os_purge_ranges(cooling.ranges, cooling.range_count) != 0) {
+    if (cooling.range_count == 0) {
         return 0;
     }
+    (void)os_purge_ranges(cooling.ranges, cooling.range_count); /* refused: no bytes below */
     atomic_add_relaxed(&arena_counters.hole_purge_calls, 1);
     for (uint32_t n = 0; n < cooling.span_count; n++) {
         size_t bytes = holes_of(n);
@@ -144,15 +152,12 @@ purge_noted(void)
 TIDE_COLD size_t
 span_cool(span_t *span, uint32_t *live)
 {
-    size_t purged;
-
+    cooling_begin();
     if (!cooling_add(span, *live)) {
         return 0;
     }
     *live = cooling.live[0];
-    purged = purge_noted();
-    cooling.span_count = cooling.range_count = 0;
-    return purged;
+    return purge_noted();
 }
 
 /* Purges what was noted and puts the spans back. */
@@ -168,7 +173,7 @@ finish(void)
             pool_put_cold(cooling.spans[n], cooling.live[n]);
         }
     }
-    cooling.span_count = cooling.range_count = 0;
+    cooling_begin();
     return purged;
 }
 
@@ -204,7 +209,12 @@ heap_purge_holes(uint32_t before_tick, size_t max_bytes)
     size_t purged = 0;
     size_t noted = 0;
     bool failed = false;
+    uint32_t tick = atomic_load_relaxed(&arena_tick);
 
+    if ((int32_t)(tick - before_tick) > INT16_MAX) { /* spans know the lower half of their tick */
+        before_tick = tick - INT16_MAX;
+    }
+    cooling_begin();
     for (unsigned c = 0; c < TIDE_CLASS_COUNT && noted < max_bytes && !failed; c++) {
         /* A thread that keeps freeing in what was just cooled must not keep us here. */
         uint32_t most = pool_length(c);

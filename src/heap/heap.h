@@ -266,10 +266,10 @@ void large_copied(const span_t *from, span_t *to);
 /* --- cold.c ----------------------------------------------------------------------------------- */
 
 /* Turns the span's free blocks into bits, gives back the os pages that hold no live block; bytes
- * given back. The caller works on the span alone. */
+ * given back. The caller works on the span alone. The next does it to many; this is for tests. */
 size_t span_cool(span_t *span, uint32_t *live);
 /* Cools pooled spans that nobody touched since the tick, up to max_bytes; bytes given back. This
- * and span_cool have one caller at a time, the keeper's pass. */
+ * and span_cool have one caller at a time, under the lock of the keeper's pass. */
 size_t heap_purge_holes(uint32_t before_tick, size_t max_bytes);
 
 /* --- whole-heap verbs used by api/ ------------------------------------------------------------ */

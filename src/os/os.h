@@ -93,8 +93,8 @@ int os_commit_shown(void *address, size_t size);
  * afterwards. EPERM where a sandbox forbids it: nothing is given back then. */
 int os_purge(void *address, size_t size);
 /* The same for up to OS_RANGES_MAX ranges, by one call where the kernel can: 0.2 us a page instead
- * of 1.3. The last error; those that it is not about have gone back. */
-int os_purge_ranges(const struct os_range *ranges, size_t count);
+ * of 1.3. The last error; ranges that were refused have a size of 0 then, the others went. */
+int os_purge_ranges(struct os_range *ranges, size_t count);
 
 /* Asks for (or against) huge pages in the range. */
 int os_advise_huge(void *address, size_t size, bool huge);

@@ -2,9 +2,9 @@
 /*
  * Linux behind os.h. System calls used: mmap, munmap, mprotect, madvise, process_madvise, mremap,
  * mincore, futex, getpid, gettid, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), arch_prctl,
- * openat/read/close for three files at start, clock_gettime (vdso), write; for profiles unlinkat,
- * renameat2, linkat, readlinkat, process_vm_readv, prctl(PR_GET_NAME, PR_GET_SECCOMP) and tgkill as
- * well; pthread_create for the background thread, which waits by futex_waitv, and for the one that
+ * openat/read/close for three files at start, clock_gettime (vdso), write, prctl(PR_GET_SECCOMP)
+ * before calls that filters may not know; for profiles unlinkat, renameat2, linkat, readlinkat,
+ * process_vm_readv, prctl(PR_GET_NAME) and tgkill as well; pthread_create for the background thread, which waits by futex_waitv, and for the one that
  * loads an unwinder. Thin wrappers: no retry loops, no alignment, no policy; those live in arena/.
  *
  * All go through raw syscall() where libc's wrapper would be a cancellation point; errno is saved.
@@ -281,39 +281,55 @@ os_purge(void *address, size_t size)
     return error;
 }
 
-/* How many of the ranges, from the first on, went back by one call. Not under a system call filter:
- * it may end the process for a call that it does not know. */
+/* How many of the ranges, from the first on, went back by one call; *error: why the call did
+ * nothing. Not under a system call filter: it may end the process for a call that it does not
+ * know. */
 static size_t
-purge_by_one_call(const struct os_range *ranges, size_t count)
+purge_by_one_call(const struct os_range *ranges, size_t count, int *error)
 {
     int saved_errno = errno;
     size_t done = 0;
     long got;
 
+    *error = 0;
     if (count < 2 || !os_has(OS_FEATURE_PURGE_RANGES) || !os_has(OS_FEATURE_DONTNEED) ||
         atomic_load_relaxed(&os_fault_hook) != NULL || os_is_filtered()) {
         return 0;
     }
     got = syscall(SYS_process_madvise, PIDFD_SELF_THREAD, ranges, count, MADV_DONTNEED, 0);
-    errno = saved_errno;
+    if (got < 0) {
+        *error = os_take_error(saved_errno);
+    }
     while (got > 0 && done < count) {
         got -= (long)ranges[done++].size;
-    }
-    if (done == 0) { /* an old kernel, or the first of them cannot be given back */
-        drop_feature(OS_FEATURE_PURGE_RANGES);
     }
     return done;
 }
 
 TIDE_COLD int
-os_purge_ranges(const struct os_range *ranges, size_t count)
+os_purge_ranges(struct os_range *ranges, size_t count)
 {
+    bool at_once = true; /* not behind a range that was refused, until one goes */
     int error = 0;
+    int unasked = 0;
 
-    for (size_t i = purge_by_one_call(ranges, count); i < count; i++) {
-        int refused = os_purge(ranges[i].start, ranges[i].size);
+    for (size_t i = 0; i < count; i++) {
+        int refused;
 
-        error = refused != 0 ? refused : error;
+        if (at_once) {
+            i += purge_by_one_call(ranges + i, count - i, &unasked);
+            if (i == count) {
+                break;
+            }
+        }
+        refused = os_purge(ranges[i].start, ranges[i].size);
+        if (refused != 0) {
+            ranges[i].size = 0;
+            error = refused;
+        } else if (at_once && unasked != 0 && unasked != ENOMEM && unasked != EAGAIN) {
+            drop_feature(OS_FEATURE_PURGE_RANGES); /* it was the call, not the range */
+        }
+        at_once = refused == 0;
     }
     return error;
 }
@@ -750,7 +766,8 @@ TIDE_COLD bool
 os_is_filtered(void)
 {
     int saved_errno = errno;
-    bool filtered = prctl(PR_GET_SECCOMP) > 0;
+    int mode = prctl(PR_GET_SECCOMP);
+    bool filtered = mode > 0 || (mode < 0 && errno != EINVAL); /* EINVAL: there are none */
 
     errno = saved_errno;
     return filtered;

@@ -15,8 +15,8 @@
  * a half within PATIENCE_MEMORY windows; the least one is followed, at first the rule's own. A
  * shorter one than before only when it would have saved PATIENCE_RISK of what being wrong once will
  * cost, by the most that lay idle of late: else each process would begin with a mistake (as it does
- * where it first rests for longer than three quarters of the window). One is longer than the rule's own,
- * since what is wanted just after that would be given back each time.
+ * where it first rests for longer than three quarters of the window). One is longer than the rule's
+ * own, since what is wanted just after that would be given back each time.
  *
  * Wrong after the waves have changed: one or two come back to memory that was given back too early.
  * Memory: one struct, 500 bytes; cost: that of peak.h for each choice. Pure; the caller

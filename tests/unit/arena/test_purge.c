@@ -2,6 +2,9 @@
 /* arena/purge: what is given back is gone, and reads as zero; who decides what. */
 #include "../unit.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "arena/arena.h"
 
 /* Chunks of our own, every page of them in RAM. */
@@ -150,9 +153,9 @@ test_a_refused_purge_keeps_the_slices_in_use_and_dirty(void **state)
     assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 2 * CHUNK_BYTES);
 }
 
-/* Of one chunk's runs some were purged and one was not: all of it stays dirty. */
+/* Of one chunk's runs some were purged and one was not: that stays dirty. */
 static void
-test_a_half_refused_purge_promises_nothing(void **state)
+test_what_is_refused_stays_dirty_and_the_rest_goes(void **state)
 {
     char *p = filled_chunks(1);
     size_t clean = 0;
@@ -161,14 +164,54 @@ test_a_half_refused_purge_promises_nothing(void **state)
     slices_free(p, 4, 4);
     slices_free(p + 8 * SLICE_BYTES, 4, 4);
     unit_faults_begin("purge", EAGAIN, 2, 1);
-    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 0);
+    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), 4 * SLICE_BYTES);
     assert_int_equal(unit_faults_end(), 1);
-    assert_int_equal(arena_counters.free_dirty_slices, 8);
+    assert_int_equal(arena_counters.free_dirty_slices, 4);
     assert_true(slices_extend(p, 0, 4, &clean));
-    assert_int_equal(clean, 0);
+    assert_int_equal(clean, 4);
     assert_true(slices_extend(p + 8 * SLICE_BYTES, 0, 4, &clean));
     assert_int_equal(clean, 0);
+    assert_true(unit_is_filled(p + 8 * SLICE_BYTES, 0xa5, 4 * SLICE_BYTES));
     slices_free(p, CHUNK_SLICES, CHUNK_SLICES);
+}
+
+/* More runs than one call is asked for, some of which cannot go. */
+static void
+test_of_many_runs_only_the_locked_ones_stay(void **state)
+{
+    enum { CHUNKS = 40, SLICES = CHUNKS * CHUNK_SLICES };
+    static const size_t locked[] = {0, 2, 700, SLICES - 2};
+    size_t stay = TIDE_ARRAY_LEN(locked);
+    uint64_t purged = arena_counters.purged_bytes;
+    char *p = filled_chunks(CHUNKS);
+
+    (void)state;
+    for (size_t i = 0; i < stay; i++) {
+        if (syscall(SYS_mlock, p + (locked[i] << SLICE_SHIFT), OS_PAGE) != 0) {
+            skip(); /* RLIMIT_MEMLOCK */
+        }
+    }
+    for (size_t i = 0; i < SLICES; i += 2) {
+        slices_free(p + (i << SLICE_SHIFT), 1, 1);
+    }
+    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()),
+                     (SLICES / 2 - stay) * SLICE_BYTES);
+    assert_int_equal(arena_counters.purged_bytes - purged, (SLICES / 2 - stay) * SLICE_BYTES);
+    assert_int_equal(arena_counters.free_dirty_slices, stay);
+    for (size_t i = 0; i < SLICES; i++) {
+        char *slice = p + (i << SLICE_SHIFT);
+        bool here = i % 2 != 0 || i == 0 || i == 2 || i == 700 || i == SLICES - 2;
+
+        require(unit_is_filled(slice, here ? 0xa5 : 0, SLICE_BYTES));
+    }
+    for (size_t i = 0; i < stay; i++) {
+        require_eq(syscall(SYS_munlock, p + (locked[i] << SLICE_SHIFT), OS_PAGE), 0);
+    }
+    assert_int_equal(arena_purge_free(SIZE_MAX, unit_now_tick()), stay * SLICE_BYTES);
+    assert_int_equal(arena_counters.free_dirty_slices, 0);
+    for (size_t i = 1; i < SLICES; i += 2) {
+        slices_free(p + (i << SLICE_SHIFT), 1, 1);
+    }
 }
 
 static void
@@ -479,7 +522,8 @@ main(void)
         cmocka_unit_test_setup(test_chunks_freed_into_since_the_tick_are_spared, begin),
         cmocka_unit_test_setup(test_ticks_may_wrap, begin),
         cmocka_unit_test_setup(test_a_refused_purge_keeps_the_slices_in_use_and_dirty, begin),
-        cmocka_unit_test_setup(test_a_half_refused_purge_promises_nothing, begin),
+        cmocka_unit_test_setup(test_what_is_refused_stays_dirty_and_the_rest_goes, begin),
+        cmocka_unit_test_setup(test_of_many_runs_only_the_locked_ones_stay, begin),
         cmocka_unit_test_setup(test_a_sandbox_that_forbids_it_is_asked_once, begin),
         cmocka_unit_test_setup(test_withdrawn_slices_are_not_handed_out, begin),
         cmocka_unit_test_setup_teardown(test_a_huge_page_goes_with_what_was_never_used_of_it, begin,

@@ -6,6 +6,8 @@
 #include "spans.h"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "heap/report.h"
 
@@ -356,6 +358,53 @@ test_purging_without_metadata_ends(void **state)
     require_eq(unit_child_status(purge_without_metadata, NULL, 10), 0);
 }
 
+/* More spans than one call is for, and a page among their holes that cannot go. */
+static void
+test_of_many_spans_only_a_locked_page_stays(void **state)
+{
+    unsigned c = fresh_class(2048);
+    size_t n = BLOCKS_MAX / 4;
+    uint64_t counted = arena_counters.hole_purged_bytes;
+    size_t purged;
+    char *locked;
+
+    (void)state;
+    take_blocks(held, n, c);
+    locked = (char *)(((uintptr_t)held[n / 2 + 1].p + OS_PAGE - 1) & ~(uintptr_t)(OS_PAGE - 1));
+    for (size_t i = 0; i < n; i++) {
+        memset(held[i].p, held[i].mark, held[i].size);
+    }
+    if (syscall(SYS_mlock, locked, OS_PAGE) != 0) {
+        skip(); /* RLIMIT_MEMLOCK */
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (i % 8 != 0) {
+            held_free(&held[i]);
+        }
+    }
+    heap_let_go_all(heap_self());
+    purged = heap_purge_holes(unit_now_tick(), SIZE_MAX);
+    require_ge(purged, n * 2048 / 2);
+    require_eq(arena_counters.hole_purged_bytes - counted, purged);
+    for (size_t i = 0; i < n; i += 8) {
+        const span_t *span = unit_hide(space_span_of(held[i].p));
+        size_t live = 0;
+
+        require_eq(unit_state(span), SPAN_COLD);
+        for (size_t page = 0; page < span_bytes(span) / OS_PAGE; page++) {
+            const char *at = span->start + page * OS_PAGE;
+
+            live += os_resident_range((void *)(uintptr_t)at, OS_PAGE) != 0 && at != locked;
+        }
+        require(live <= span->capacity / 4); /* of one block in eight, each on two pages at most */
+        require(unit_is_filled(held[i].p, held[i].mark, held[i].size));
+    }
+    require_eq(os_resident_range(locked, OS_PAGE), OS_PAGE);
+    require_eq(syscall(SYS_munlock, locked, OS_PAGE), 0);
+    audit(held, n);
+    free_blocks(held, n);
+}
+
 int
 main(void)
 {
@@ -369,6 +418,7 @@ main(void)
         cmocka_unit_test(test_a_refused_purge_loses_nothing),
         cmocka_unit_test(test_a_sandbox_that_forbids_it_is_asked_once),
         cmocka_unit_test(test_purging_without_metadata_ends),
+        cmocka_unit_test(test_of_many_spans_only_a_locked_page_stays),
     };
 
     return cmocka_run_group_tests_name("heap/cold", tests, unit_setup, NULL);

@@ -126,6 +126,8 @@ purge_every_other_page(bool by_one_call)
         require_eq(unit_faults_end(), 1);
         require_eq(unit_faults.seen, PAGES / 2);
         require_eq(os_resident_range(p, PAGES * OS_PAGE), (PAGES / 2 + 1) * OS_PAGE);
+        require_eq(ranges[2].size, 0);
+        ranges[2].size = OS_PAGE;
         atomic_store_relaxed(&os_info.features,
                              os_info.features & ~(uint32_t)OS_FEATURE_PURGE_RANGES);
     }
@@ -153,30 +155,49 @@ test_many_ranges_go_back_at_once_or_one_by_one(void **state)
     unit_child(purge_one_by_one, NULL);
 }
 
-/* A locked page among them: the others go. */
+/* Pages that are locked, the first among them: the others go, and the kernel is asked for many at
+ * once later on, too. */
 static void
-purge_around_a_locked_page(void *arg)
+purge_around_locked_pages(void *arg)
 {
-    char *p = committed(16 * OS_PAGE);
-    struct os_range ranges[] = {
-        {p, OS_PAGE}, {p + 4 * OS_PAGE, OS_PAGE}, {p + 8 * OS_PAGE, OS_PAGE}};
+    char *p = committed(32 * OS_PAGE);
+    struct os_range ranges[16];
     uint32_t before = os_info.features;
 
     (void)arg;
-    memset(p, 7, 16 * OS_PAGE);
-    /* Sanitizers make libc's function do nothing. */
-    require_eq(syscall(SYS_mlock, p + 4 * OS_PAGE, OS_PAGE), 0);
+    memset(p, 7, 32 * OS_PAGE);
+    for (size_t i = 0; i < TIDE_ARRAY_LEN(ranges); i++) {
+        ranges[i] = (struct os_range){p + 2 * i * OS_PAGE, OS_PAGE};
+        /* Sanitizers make libc's function do nothing. */
+        require(i % 7 != 0 || syscall(SYS_mlock, ranges[i].start, OS_PAGE) == 0);
+    }
     keeping_errno(require_eq(os_purge_ranges(ranges, TIDE_ARRAY_LEN(ranges)), EINVAL));
-    require_eq(os_resident_range(p, 16 * OS_PAGE), 14 * OS_PAGE);
-    require(unit_is_filled(p + 4 * OS_PAGE, 7, OS_PAGE));
-    require_eq(os_info.features | OS_FEATURE_PURGE_RANGES, before | OS_FEATURE_PURGE_RANGES);
+    for (size_t i = 0; i < TIDE_ARRAY_LEN(ranges); i++) {
+        require_eq(ranges[i].size, i % 7 == 0 ? 0 : OS_PAGE);
+        require_eq(os_resident_range(p + 2 * i * OS_PAGE, OS_PAGE), i % 7 == 0 ? OS_PAGE : 0);
+        require(unit_is_filled(p + 2 * i * OS_PAGE, i % 7 == 0 ? 7 : 0, OS_PAGE));
+        require(unit_is_filled(p + (2 * i + 1) * OS_PAGE, 7, OS_PAGE));
+    }
+    require_eq(os_info.features, before);
 }
 
 static void
 test_a_range_that_cannot_go_keeps_none_of_the_others(void **state)
 {
+    char *p = committed(3 * OS_PAGE);
+    struct os_range ranges[2] = {{p, OS_PAGE}, {p + 2 * OS_PAGE, OS_PAGE}};
+
     (void)state;
-    unit_child(purge_around_a_locked_page, NULL);
+    if (syscall(SYS_mlock, p, 3 * OS_PAGE) != 0) {
+        skip(); /* RLIMIT_MEMLOCK */
+    }
+    os_unreserve(p, 3 * OS_PAGE);
+    p = committed(3 * OS_PAGE);
+    ranges[0].start = p;
+    ranges[1].start = p + 2 * OS_PAGE;
+    require_eq(os_purge_ranges(ranges, 2), 0); /* an old kernel is found out by this */
+    os_unreserve(p, 3 * OS_PAGE);
+    unit_child(purge_around_locked_pages, NULL);
 }
 
 static void
