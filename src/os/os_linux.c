@@ -4,8 +4,9 @@
  * mincore, futex, getpid, gettid, getrlimit, prctl(PR_SET_VMA, PR_SET_NAME), arch_prctl,
  * openat/read/close for three files at start, clock_gettime (vdso), write, prctl(PR_GET_SECCOMP)
  * before calls that filters may not know; for profiles unlinkat, renameat2, linkat, readlinkat,
- * process_vm_readv, prctl(PR_GET_NAME) and tgkill as well; pthread_create for the background thread, which waits by futex_waitv, and for the one that
- * loads an unwinder. Thin wrappers: no retry loops, no alignment, no policy; those live in arena/.
+ * process_vm_readv, prctl(PR_GET_NAME) and tgkill as well; pthread_create for the background
+ * thread, which waits by futex_waitv, and for the one that loads an unwinder. Thin wrappers: no
+ * retry loops, no alignment, no policy; those live in arena/.
  *
  * All go through raw syscall() where libc's wrapper would be a cancellation point; errno is saved.
  */
