@@ -48,6 +48,7 @@ class Judging(unittest.TestCase):
         loss, who = best_single(losses)
         self.assertEqual(who, ("last", "margin"))
         self.assertAlmostEqual(loss, 2)
+        self.assertEqual(best_single(losses, ("alone",))[1], ("last", "alone"))
 
     def test_verdicts_are_of_each_half(self):
         traces = [trace("a", CHOOSING, 0.04, 0.01), trace("b", HELD_BACK, 0.04, 0.03, keeper=2000)]
@@ -60,7 +61,8 @@ class Judging(unittest.TestCase):
         self.assertAlmostEqual(values["cost over the recent-peak rule's", CHOOSING][0], 0.5)
         pinball = [value for what, _, value, half in requirements(halves)
                    if what.startswith("pinball") and half == HELD_BACK]
-        self.assertAlmostEqual(pinball[0], 1.5)
+        self.assertAlmostEqual(pinball[0], 0.75) # 3 % to the last level's 4
+        self.assertAlmostEqual(pinball[1], 1.5) # to 2 with a margin
 
 
 if __name__ == "__main__":

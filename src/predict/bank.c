@@ -25,6 +25,7 @@ bank_init(struct bank *bank, const struct bank_params *params)
         band_init(&bank->own[i], 1 - quantile);
     }
     hedge_init(&bank->hedge, FORECASTER_KINDS, horizon < BANK_ROUNDS ? horizon : BANK_ROUNDS);
+    hedge_favour(&bank->hedge, FORECASTER_growth, BANK_GROWTH / (BANK_GROWTH + horizon));
     band_init(&bank->band, params->miss_rate > 0 ? params->miss_rate : 1 - quantile);
 }
 
@@ -76,8 +77,8 @@ bank_predict(const struct bank *bank)
     forecast_all(bank, &now);
     answer = (struct bank_forecast){
         .level_bytes = bank->level_bytes,
-        .forecast_bytes = (uint64_t)now.given_forecast,
-        .upper_bytes = (uint64_t)now.given_upper,
+        .forecast_bytes = (uint64_t)(now.given_forecast + 0.5),
+        .upper_bytes = (uint64_t)(now.given_upper + 0.5),
         .error_bytes = (uint64_t)(bank->loss_sum / scored),
         .samples = bank->samples,
         .scored = bank->scored,

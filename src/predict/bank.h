@@ -14,7 +14,9 @@
  * Nothing is to be acted on before `ready`: min_samples, and a horizon after the first. Until then
  * growth that is forecast counts only in part (samples / min_samples): a start looks like a ramp
  * that never ends, and linear extrapolation of it has misfired elsewhere. To damp it for as long
- * again cost 7 to 13 % of the loss on traces of real programs: they do go on growing.
+ * again cost 7 to 13 % of the loss on traces of real programs: they do go on growing. What goes on
+ * as it did lately begins with the less weight, the further ahead that is (BANK_GROWTH): a
+ * hundred samples ahead it is the worst of all, and rounds are few there to find that out.
  *
  * Answers are finite and at most FORECAST_MAX. Equal samples give equal answers. No clock (the
  * caller's samples are the time), no allocation, no lock: the caller synchronises. A bank takes
@@ -29,6 +31,7 @@
 
 #define BANK_ROUNDS 8u
 #define BANK_BYTES_MAX 4096
+#define BANK_GROWTH 8.0 /* samples ahead at which growth that goes on is believed half as much */
 #define BANK_SAMPLES_DEFAULT 32u /* before anything is advised; a start shorter than that is lost */
 
 /* 0 anywhere means the default. */

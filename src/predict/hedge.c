@@ -18,6 +18,18 @@ hedge_init(struct hedge *h, uint32_t experts, uint32_t overlap)
     }
 }
 
+TIDE_COLD void
+hedge_favour(struct hedge *h, uint32_t expert, double factor)
+{
+    double sum = 1 + (factor - 1) * h->weight[expert];
+
+    tide_assert(expert < h->experts && factor > 0);
+    h->weight[expert] *= factor;
+    for (uint32_t i = 0; i < h->experts; i++) {
+        h->weight[i] /= sum;
+    }
+}
+
 /* exp(-x) for x >= 0, to 1e-12; base/random.h has it the other way round. */
 static double
 exp_minus(double x)

@@ -43,6 +43,8 @@ struct hedge {
 
 /* All weights are equal at first. overlap: rounds that are under way at a time, at least 1. */
 void hedge_init(struct hedge *h, uint32_t experts, uint32_t overlap);
+/* Before the first round: that expert has so much (> 0) of the weight that it would have. */
+void hedge_favour(struct hedge *h, uint32_t expert, double factor);
 /* One round: what each expert lost. What is no number or below 0 counts as 0. */
 void hedge_observe(struct hedge *h, const double loss[]);
 /* The mean of what they say, by weight. */

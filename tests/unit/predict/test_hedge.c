@@ -33,6 +33,22 @@ test_one_round_by_hand(void **state)
                  1e-11);
 }
 
+static void
+test_a_favoured_expert_begins_with_more(void **state)
+{
+    static const double factor[] = {4, 0.01, 1};
+    struct hedge h;
+
+    (void)state;
+    for (unsigned i = 0; i < TIDE_ARRAY_LEN(factor); i++) {
+        hedge_init(&h, 3, 1);
+        hedge_favour(&h, 1, factor[i]);
+        check_weights(&h);
+        require_near(h.weight[1], factor[i] / (factor[i] + 2), 1e-12);
+        require_near(h.weight[0], h.weight[2], 0);
+    }
+}
+
 /* Eight at a time: three tenths of the rate. */
 static void
 test_rounds_that_overlap_count_less(void **state)
@@ -243,6 +259,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_round_by_hand),
+        cmocka_unit_test(test_a_favoured_expert_begins_with_more),
         cmocka_unit_test(test_rounds_that_overlap_count_less),
         cmocka_unit_test(test_the_mean_is_by_weight),
         cmocka_unit_test(test_pinball_by_hand),
