@@ -61,8 +61,8 @@ class Judging(unittest.TestCase):
         self.assertAlmostEqual(values["cost over the recent-peak rule's", CHOOSING][0], 0.5)
         pinball = [value for what, _, value, half in requirements(halves)
                    if what.startswith("pinball") and half == HELD_BACK]
-        self.assertAlmostEqual(pinball[0], 0.75) # 3 % to the last level's 4
-        self.assertAlmostEqual(pinball[1], 1.5) # to 2 with a margin
+        self.assertAlmostEqual(pinball[0], 0.75)  # 3 % to the last level's 4
+        self.assertAlmostEqual(pinball[1], 1.5)  # to 2 with a margin
 
 
 if __name__ == "__main__":

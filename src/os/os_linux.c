@@ -282,25 +282,23 @@ os_purge(void *address, size_t size)
     return error;
 }
 
-/* How many of the ranges, from the first on, went back by one call; *error: why the call did
- * nothing. Not under a system call filter: it may end the process for a call that it does not
- * know. */
+/* Not under a system call filter: it may end the process for a call that it does not know. */
+static bool
+can_purge_at_once(void)
+{
+    return os_has(OS_FEATURE_PURGE_RANGES) && os_has(OS_FEATURE_DONTNEED) &&
+           atomic_load_relaxed(&os_fault_hook) == NULL && !os_is_filtered();
+}
+
+/* How many of the ranges, from the first on, went back by one call; *error: why it did nothing. */
 static size_t
 purge_by_one_call(const struct os_range *ranges, size_t count, int *error)
 {
     int saved_errno = errno;
     size_t done = 0;
-    long got;
+    long got = syscall(SYS_process_madvise, PIDFD_SELF_THREAD, ranges, count, MADV_DONTNEED, 0);
 
-    *error = 0;
-    if (count < 2 || !os_has(OS_FEATURE_PURGE_RANGES) || !os_has(OS_FEATURE_DONTNEED) ||
-        atomic_load_relaxed(&os_fault_hook) != NULL || os_is_filtered()) {
-        return 0;
-    }
-    got = syscall(SYS_process_madvise, PIDFD_SELF_THREAD, ranges, count, MADV_DONTNEED, 0);
-    if (got < 0) {
-        *error = os_take_error(saved_errno);
-    }
+    *error = got < 0 ? os_take_error(saved_errno) : 0;
     while (got > 0 && done < count) {
         got -= (long)ranges[done++].size;
     }
@@ -310,15 +308,15 @@ purge_by_one_call(const struct os_range *ranges, size_t count, int *error)
 TIDE_COLD int
 os_purge_ranges(struct os_range *ranges, size_t count)
 {
-    bool at_once = true; /* not behind a range that was refused, until one goes */
+    bool at_once = count > 1 && can_purge_at_once();
+    int refused = 0; /* behind such a range they go singly until one goes */
     int error = 0;
-    int unasked = 0;
 
     for (size_t i = 0; i < count; i++) {
-        int refused;
+        int not_called = 0;
 
-        if (at_once) {
-            i += purge_by_one_call(ranges + i, count - i, &unasked);
+        if (at_once && refused == 0 && count - i > 1) {
+            i += purge_by_one_call(ranges + i, count - i, &not_called);
             if (i == count) {
                 break;
             }
@@ -327,10 +325,10 @@ os_purge_ranges(struct os_range *ranges, size_t count)
         if (refused != 0) {
             ranges[i].size = 0;
             error = refused;
-        } else if (at_once && unasked != 0 && unasked != ENOMEM && unasked != EAGAIN) {
+        } else if (not_called != 0 && not_called != ENOMEM && not_called != EAGAIN) {
             drop_feature(OS_FEATURE_PURGE_RANGES); /* it was the call, not the range */
+            at_once = false;
         }
-        at_once = refused == 0;
     }
     return error;
 }

@@ -15,13 +15,13 @@ test_steps_by_hand(void **state)
     band_init(&b, 0.1);
     assert_true(band_margin(&b) == 0);
     require_near(band_coverage(&b), 0.9, 1e-15);
-    /* Above 0: 0.1 - 0.002 * 0.9 is wanted, the margin goes up by step * 100 * (1 - that). */
+    /* Above 0: 0.1 - 0.002 * 0.9 is wanted, the margin goes up by 0.2 * 100 * (1 - that). */
     band_observe(&b, 100, band_margin(&b));
     require_near(b.wanted, 0.0982, 1e-12);
-    require_near(band_margin(&b), BAND_STEP * 100 * 0.9018, 1e-12);
-    /* Below: + 0.002 * 0.1, and down by step * 99.1 * that. */
+    require_near(band_margin(&b), 18.036, 1e-12);
+    /* Below: + 0.002 * 0.1, and down by 0.2 * 99.1 * that. */
     band_observe(&b, 10, band_margin(&b));
-    require_near(band_margin(&b), BAND_STEP * (100 * 0.9018 - 99.1 * 0.0984), 1e-12);
+    require_near(band_margin(&b), 18.036 - 0.2 * 99.1 * 0.0984, 1e-12);
     require_near(band_coverage(&b), 0.5, 1e-15);
 }
 

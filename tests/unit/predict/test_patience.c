@@ -11,7 +11,7 @@
 #define MIB ((uint64_t)1 << 20)
 #define WINDOW 1000u
 #define PASS 100u
-#define SHORTEST (WINDOW * percent[PATIENCE_CHOICES - 1] / 100)
+#define SHORTEST (WINDOW / 20)
 
 static const uint64_t percent[] = PATIENCE_PERCENT;
 
