@@ -227,6 +227,7 @@ collect_keeper(struct tide_stats *out)
     out->rise_advised = atomic_load_relaxed(&rise_counters.advised);
     out->rise_tried = atomic_load_relaxed(&rise_counters.tried);
     out->rise_applied = atomic_load_relaxed(&rise_counters.applied);
+    out->rise_woken = atomic_load_relaxed(&rise_counters.woken);
     out->populated_bytes = atomic_load_relaxed(&arena_counters.populated_bytes);
     out->populated_used_bytes = atomic_load_relaxed(&rise_counters.used_bytes);
     out->populated_regretted_bytes = atomic_load_relaxed(&rise_counters.regretted_bytes);

@@ -559,6 +559,7 @@ heap_poke_rise(void)
 {
     atomic_fence_seq_cst(); /* pairs with wait_for_low */
     if (atomic_load_relaxed(&look_word) != 0 && atomic_exchange_acq_rel(&look_word, 0) != 0) {
+        (void)atomic_add_relaxed(&rise_counters.woken, 1);
         os_futex_wake(&look_word, 1);
     }
 }

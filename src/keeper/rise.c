@@ -11,8 +11,8 @@
 #include "os/os.h"
 #include "predict/rise.h"
 
-#define LEAD_NS ((uint64_t)12000000)
-#define LEAST_BYTES ((uint64_t)2 << 20)
+#define LEAD_NS ((uint64_t)6000000)
+#define LEAST_BYTES ((uint64_t)3 << 20)
 #define STEP_BYTES CHUNK_BYTES /* a call holds the process's mappings for reading */
 #define STEP_LEAST_BYTES ((size_t)256 << 10)
 #define LOOK_BYTES_MAX ((size_t)8 << 20) /* a fork waits for it */
@@ -25,9 +25,12 @@
 #define ABLE_MOST 16u
 #define FORK_MEMORY_NS ((uint64_t)1000000000)
 #define FORKS_MAX 4u /* within that time: no pages for any of them */
-#define FRUITLESS_MAX 5u
+#define RETRY_DOUBLINGS 5u
+#define BUSY_LOOKS_MAX 10u /* in a row, where no CPU was idle */
+#define CALM_LOOKS_MAX 8u  /* by the clock, after the last look that found something to do */
 #define LEARNED_BYTES_MAX ((uint64_t)32 << 20) /* ready for growth that earlier runs had */
-#define LEARNED_NS (2 * LEAD_NS)
+#define LEARNED_NS ((uint64_t)24000000)
+#define DEMAND_NS ((uint64_t)12000000) /* what is asked for in which form is counted over it */
 
 struct rise_counters rise_counters;
 
@@ -39,6 +42,7 @@ static uint64_t want_bytes;     /* atomic(relaxed): free memory that is to keep 
 static uint32_t is_able;        /* atomic(relaxed): see rise_is_able */
 static uint32_t ability;        /* 0 to ABLE_MOST */
 static uint32_t fruitless;      /* looks in a row that made nothing of what was missing */
+static uint32_t calm;           /* looks in a row that found nothing to do */
 
 /* What was made, and what became of it. */
 static uint64_t clean_taken; /* slices, by the last look */
@@ -51,7 +55,7 @@ static size_t promised_left; /* of all that: made since the program said so; no 
 static uint64_t asked_for[CHUNK_KINDS];
 static int64_t owed[CHUNK_KINDS]; /* slices asked for and not yet replaced by ready ones */
 static uint64_t asked_blocks[READY_PAGES_MAX + 1];
-static uint32_t rates[READY_PAGES_MAX + 1]; /* blocks of so many pages asked for in a lead */
+static uint32_t rates[READY_PAGES_MAX + 1]; /* blocks of so many pages asked for of late */
 static uint32_t rate_slices;                /* slices asked for otherwise, likewise */
 static uint64_t slices_asked;               /* since the rates were brought up to date */
 static uint64_t demand_ns;                  /* when they were */
@@ -234,12 +238,12 @@ static void
 note_result(bool made)
 {
     ability = made ? ability + (ability < ABLE_MOST) : ability - (ability < 4 ? ability : 4);
-    fruitless = made ? 0 : fruitless + (fruitless < FRUITLESS_MAX);
+    fruitless = made ? 0 : fruitless + (fruitless < BUSY_LOOKS_MAX);
 }
 
 /* ---- the demand ------------------------------------------------------------------------------ */
 
-/* Follows up at once and down by a quarter a lead. */
+/* Follows up at once and down by a quarter each time. */
 static uint32_t
 follow(uint32_t rate, uint64_t now)
 {
@@ -262,16 +266,16 @@ note_slices(void)
     }
 }
 
-/* What is asked for in which form. Between two looks is too short a time to tell, and over a long
- * one it says nothing of a lead. */
+/* What is asked for in which form. Between two looks is too short a time to tell, and what was
+ * asked for over a long one is no hint. */
 static void
 note_demand(uint64_t now_ns)
 {
     uint64_t elapsed_ns = now_ns - demand_ns;
-    bool is_recent = elapsed_ns < 8 * LEAD_NS;
+    bool is_recent = elapsed_ns < 8 * DEMAND_NS;
 
     note_slices();
-    if (elapsed_ns < LEAD_NS) {
+    if (elapsed_ns < DEMAND_NS) {
         return;
     }
     demand_ns = now_ns;
@@ -459,6 +463,20 @@ note_advice(uint64_t want, uint64_t now_ns)
                                                 : RISE_no_growth;
 }
 
+/* Soon, by the clock: to be woken costs whoever runs low 10 us and more. Who took the CPU may be
+ * gone in a moment; not if it was so for several looks. */
+static bool
+looks_again(size_t made, uint64_t want)
+{
+    if (last.reason == RISE_is_ready) {
+        calm += calm < CALM_LOOKS_MAX;
+    } else {
+        calm = made > 0 ? 0 : CALM_LOOKS_MAX;
+    }
+    return calm < CALM_LOOKS_MAX ||
+           (want > 0 && last.reason == RISE_no_cpu && fruitless < BUSY_LOOKS_MAX);
+}
+
 TIDE_COLD uint64_t
 rise_look_locked(void)
 {
@@ -484,16 +502,13 @@ rise_look_locked(void)
         made = make(want, now_ns);
         if (made == 0) { /* who runs low need not say so */
             low = 0;
-            until = CLEAN_UNTIL_RETRY << fruitless;
+            until = CLEAN_UNTIL_RETRY << min_zu(fruitless, RETRY_DOUBLINGS);
         }
     }
     set_block_marks((uint64_t)(block_part * (double)want), until == CLEAN_UNTIL_LOOK);
     atomic_store_relaxed(&is_able, ability >= ABLE_FROM && state.credit >= 0);
     arena_set_marks(low, atomic_load_relaxed(&arena_counters.clean_taken) + until);
-    /* Who took the CPU may be gone in a moment; not if it was so for several. */
-    return made > 0 || (want > 0 && last.reason == RISE_no_cpu && fruitless < FRUITLESS_MAX)
-               ? LEAD_NS / 4
-               : 0;
+    return looks_again(made, want) ? LEAD_NS / 4 : 0;
 }
 
 void

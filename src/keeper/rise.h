@@ -14,6 +14,7 @@ struct rise_counters {
     uint64_t advised; /* looks that found less ready than should be */
     uint64_t tried;   /* of those: the machine had room and an idle CPU */
     uint64_t applied; /* of those: something was made ready */
+    uint64_t woken;   /* times that who ran low woke the thread */
     uint64_t used_bytes;
     uint64_t regretted_bytes; /* made ready, and given back unused */
 };

@@ -21,7 +21,7 @@
 
 #include "base/compiler.h"
 
-#define RISE_SLOTS 64u
+#define RISE_SLOTS 128u
 #define RISE_MIN_SLOTS 3u
 #define RISE_SHARE 32u
 #define RISE_PENALTY 8u

@@ -26,17 +26,9 @@ static const char *const figure_names[] = {
 
 /* What the policies really did. */
 static const char *const counters[] = {
-    "advice_advised",
-    "advice_tried",
-    "advice_applied",
-    "advice_regretted",
-    "purge_bytes",
-    "rise_advised",
-    "rise_tried",
-    "rise_applied",
-    "populated_bytes",
-    "populated_used_bytes",
-    "populated_regretted_bytes",
+    "advice_advised", "advice_tried",    "advice_applied",       "advice_regretted",
+    "purge_bytes",    "rise_advised",    "rise_tried",           "rise_applied",
+    "rise_woken",     "populated_bytes", "populated_used_bytes", "populated_regretted_bytes",
 };
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
@@ -254,9 +246,10 @@ put_rise(const struct outlook *o, FILE *out)
             report_cell(c, outlook_statistic(o, "populated_regretted_bytes"), REPORT_BYTES, false));
     fprintf(out,
             "                %" PRId64 " looks found too little ready, %" PRId64
-            " of them room on the machine; %" PRId64 " made some ready\n",
+            " of them room on the machine; %" PRId64 " made some ready;\n"
+            "                %" PRId64 " times a thread ran low and said so\n",
             outlook_statistic(o, "rise_advised"), outlook_statistic(o, "rise_tried"),
-            outlook_statistic(o, "rise_applied"));
+            outlook_statistic(o, "rise_applied"), outlook_statistic(o, "rise_woken"));
 }
 
 static void

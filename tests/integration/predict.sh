@@ -60,3 +60,19 @@ done
 $made || skip "no CPU was idle"
 [ "$(figure populated_regretted_bytes)" -lt $((32 << 20)) ] ||
     fail "of $(figure populated_bytes) bytes made ready $(figure populated_regretted_bytes) unused"
+
+# Bursts do not wake the thread each: it looks by the clock while it finds something to do.
+quiet() {
+    run predict:on "$grow" 256 1 0 2048
+    [ "$(figure rise_applied)" -gt 32 ] && [ "$(figure rise_woken)" -lt 32 ]
+}
+few=false
+for ((i = 0; i < 12; i++)); do
+    if quiet; then
+        few=true
+        break
+    fi
+    sleep 0.5
+done
+$few || [ "$(figure rise_applied)" -gt 32 ] || skip "no CPU was idle"
+$few || fail "128 bursts woke it $(figure rise_woken) times"

@@ -2,8 +2,9 @@
 /*
  * Grows by so many MiB in blocks of 64 bytes to 200 KiB, at some 400 MB/s in each of its threads,
  * writes to all of them, checks that nobody else did, and frees them:
- *   grow MIB|KIBK [THREADS [FORKS]]
- * calloc's are zero. Children forked on the way allocate and check as well.
+ *   grow MIB|KIBK [THREADS [FORKS [BURST_KIB]]]
+ * calloc's are zero. Children forked on the way allocate and check as well. In bursts it is as fast
+ * on average, with all the work after a burst.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ struct block {
 };
 
 static size_t total;
+static size_t burst;
 static unsigned forks;
 
 static void
@@ -128,6 +130,7 @@ grow(void *arg)
     uint64_t state = (uintptr_t)arg;
     struct block *blocks = malloc((total / 64 + 1) / 16 * sizeof *blocks);
     size_t count = 0;
+    size_t pending = 0;
 
     if (blocks == NULL) {
         fail("no memory");
@@ -135,7 +138,11 @@ grow(void *arg)
     for (size_t live = 0; live < total; count++) {
         make(&blocks[count], &state);
         live += blocks[count].size;
-        work_for(blocks[count].size);
+        pending += blocks[count].size;
+        if (pending >= burst) {
+            work_for(pending);
+            pending = 0;
+        }
         if (forks > 0 && count % 256 == 255) {
             fork_one(blocks, count, &state);
         }
@@ -156,6 +163,7 @@ main(int argc, char **argv)
 
     total = bytes_of(argc > 1 ? argv[1] : "64");
     forks = argc > 3 ? (unsigned)atoi(argv[3]) : 0;
+    burst = argc > 4 ? (size_t)atoi(argv[4]) << 10 : 0;
     for (uintptr_t i = 1; i < threads && i < 16; i++) {
         if (pthread_create(&thread[i], NULL, grow, (void *)(i + 1)) != 0) {
             fail("no thread");
