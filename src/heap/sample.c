@@ -20,6 +20,9 @@
 #define PACE_SAMPLES 64u    /* between two looks at the clock */
 #define PACE_THINNED_MAX 6u /* the peak of a site that has one block at a time is one sample */
 
+#define STAND_IN_MAX 4096u  /* bytes of a block; and live samples have no more than this part of */
+#define STAND_IN_SHARE 128u /* the memory twice */
+
 TIDE_STATIC_ASSERT(PACE_THINNED_MAX + 1 <= BLOCK_MARKS_MAX, "a mark tells how much");
 
 static const heap_sampler_t *sampler; /* atomic: set before the rate */
@@ -401,6 +404,46 @@ list_remove(span_t *span)
     span->next = span->previous = NULL;
 }
 
+/* Which drawn block stands in for which sample is said in the sampled span, behind its blocks. */
+static TIDE_COLD block_t **
+stand_in_of(const span_t *span, const void *p)
+{
+    block_t **stand_ins = (block_t **)(void *)(span->start + span->capacity * span->block_size);
+
+    return &stand_ins[(size_t)((const char *)p - span->start) / span->block_size];
+}
+
+static TIDE_COLD void
+set_stand_in(const span_t *span, const void *p, block_t *stand_in)
+{
+    if (span->block_size <= STAND_IN_MAX) {
+        *stand_in_of(span, p) = stand_in;
+    }
+}
+
+/* NULL: there is none, or no more. */
+static TIDE_COLD block_t *
+take_stand_in(const span_t *span, const void *p)
+{
+    block_t *stand_in = span->block_size <= STAND_IN_MAX ? *stand_in_of(span, p) : NULL;
+
+    set_stand_in(span, p, NULL);
+    return stand_in;
+}
+
+static TIDE_COLD void
+span_to_sampled(span_t *span)
+{
+    size_t bytes = (size_t)span->slice_count << SLICE_SHIFT;
+
+    if (span->block_size <= STAND_IN_MAX) {
+        span->capacity = (uint32_t)(bytes / (span->block_size + sizeof(block_t *)));
+    }
+    span_set_owner(span, OWNER_SAMPLED);
+    atomic_store_relaxed(&span->kind, (uint8_t)SPAN_SAMPLED);
+    list_add(span);
+}
+
 /* lock(sampled) */
 static TIDE_COLD span_t *
 span_with_room(heap_t *heap, unsigned c)
@@ -410,9 +453,7 @@ span_with_room(heap_t *heap, unsigned c)
 
     if (span == NULL && (span = span_new_small(heap, c)) != NULL) {
         heap->classes[c].spans = spans & HEAP_SPANS_MOST; /* it is nobody's */
-        span_set_owner(span, OWNER_SAMPLED);
-        atomic_store_relaxed(&span->kind, (uint8_t)SPAN_SAMPLED);
-        list_add(span);
+        span_to_sampled(span);
     }
     return span;
 }
@@ -467,8 +508,9 @@ unlock_spans(void)
     at_spans = false;
 }
 
+/* stand_in: NULL, or what is freed when the block is. */
 static TIDE_COLD void *
-sampled_alloc(unsigned c)
+sampled_alloc(unsigned c, block_t *stand_in)
 {
     heap_t *heap = heap_attach();
     block_t *damaged = NULL;
@@ -483,16 +525,15 @@ sampled_alloc(unsigned c)
     if (unlikely(damaged != NULL)) {
         report_pointer("malloc", REPORT_CORRUPTED, damaged, space_span_of(damaged));
     }
+    if (block != NULL) {
+        set_stand_in(space_span_of(block), block, stand_in);
+    }
     return block;
 }
 
 static TIDE_COLD void
-sampled_give_back(span_t *span, block_t *block)
+give_back_locked(span_t *span, block_t *block)
 {
-    if (unlikely(sampled.is_broken)) {
-        return;
-    }
-    lock_spans();
     block_link(block, span->own);
     span->own = block;
     if ((span->flags & SPAN_FLAG_ON_LIST) == 0) {
@@ -502,7 +543,22 @@ sampled_give_back(span_t *span, block_t *block)
         list_remove(span);
         span_release(NULL, span);
     }
-    unlock_spans();
+}
+
+/* And what stood in for it goes where it would have gone. */
+static TIDE_COLD void
+sampled_give_back(span_t *span, block_t *block)
+{
+    block_t *stand_in = take_stand_in(span, block);
+
+    if (likely(!sampled.is_broken)) {
+        lock_spans();
+        give_back_locked(span, block);
+        unlock_spans();
+    }
+    if (stand_in != NULL) {
+        heap_free(stand_in);
+    }
 }
 
 /* NULL: nobody wants to know. */
@@ -512,21 +568,34 @@ told_of(void)
     return heap_sample_rate() == 0 ? NULL : atomic_load_acquire(&sampler);
 }
 
+/* While it stands in for the sample all others come and go as they would have: batches freed in
+ * step stay so. Not if that is dear: samples of large blocks, or at a low rate. */
+static TIDE_COLD bool
+stands_in(unsigned c, uintptr_t thinned)
+{
+    size_t size = size_classes[c].size;
+
+    return size <= STAND_IN_MAX && size * STAND_IN_SHARE <= rate_at(thinned);
+}
+
 TIDE_COLD void *
 sample_take(heap_t *heap, block_t *block, uintptr_t mark, size_t size)
 {
     unsigned c = size_class_of(size);
+    bool keep = stands_in(c, mark - 1);
     const heap_sampler_t *who = told_of();
     void *p;
 
     if (who == NULL || heap != heap_self() || !is_drawn(heap, mark - 1, size_classes[c].size)) {
         return block;
     }
-    p = sampled_alloc(c);
+    p = sampled_alloc(c, keep ? block : NULL);
     if (p == NULL) {
         return block;
     }
-    heap_free(block); /* where it came from: others keep their order */
+    if (!keep) {
+        heap_free(block);
+    }
     who->allocated(p, asked_for(size), weight_of(mark - 1, size_classes[c].size));
     keep_pace(heap);
     return p;
@@ -550,7 +619,7 @@ sample_realloc(void *p, span_t *span, size_t size)
     if (change == 0) {
         to = sample_grown(old_size, size, size);
     } else if (size <= TIDE_SMALL_MAX) {
-        to = sampled_alloc(size_class_of(size));
+        to = sampled_alloc(size_class_of(size), NULL);
     } else {
         to = large_alloc_sampled(size);
     }

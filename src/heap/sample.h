@@ -6,8 +6,9 @@
  * when they come in: each is sampled with probability 1 - exp(-size / rate), by counting down to
  * the next one. A drawn block's guard word is marked; the malloc that pops it finds the link
  * damaged, as it were, takes the slow path, and gives out a block of a sampled span instead, whose
- * free takes the slow path as well. The drawn block is freed: it comes in once more, and is drawn
- * anew like any other.
+ * free takes the slow path as well. The drawn block stands in for the sample until then, and is
+ * freed in its place (at once, if it is large): it comes in once more, and is drawn anew like any
+ * other.
  *
  * Blocks come in by refills, which know how many, and by frees. Those are counted in the word that
  * says how much room the bin has: a free takes 1 of the room and 1 of what stands above it, and the

@@ -517,6 +517,71 @@ test_errors_in_sampled_blocks_are_told(void **state)
     stop();
 }
 
+enum { BATCH = 32 };
+
+/* A batch that was taken and freed comes again, latest first, until a sample is among it, or a look
+ * at the bin has changed the order: how many came. */
+static size_t
+take_batch_again(void *blocks[BATCH], void *again[BATCH], size_t size)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < BATCH; i++) {
+        blocks[i] = tide_malloc(size);
+    }
+    for (size_t i = BATCH; i-- > 0;) {
+        tide_free(blocks[i]);
+    }
+    while (count < BATCH) {
+        again[count] = tide_malloc(size);
+        if (again[count] != blocks[count]) {
+            return count + 1;
+        }
+        count++;
+    }
+    return count;
+}
+
+/* Others come and go in the order that they would have without the sample; the block that was drawn
+ * comes when the sample is gone, be it by free or realloc. */
+static void
+test_a_drawn_block_stands_in_for_its_sample(void **state)
+{
+    enum { SIZE = 80, TIMES = 40 };
+    void *blocks[BATCH], *again[BATCH];
+    unsigned times = 0;
+
+    (void)state;
+    start(RATE);
+    while (times < TIMES) {
+        size_t count = take_batch_again(blocks, again, SIZE);
+        size_t at = count - 1;
+
+        if (count < BATCH && seen.live_count == 1 && seen.live[0] == again[at]) {
+            void *next = tide_malloc(SIZE);
+
+            if (seen.live_count == 1) {
+                require(next == blocks[at + 1]);
+                tide_free(next);
+                if (times++ % 2 == 0) {
+                    tide_free(again[at]);
+                } else {
+                    tide_free(tide_realloc(again[at], TIDE_SMALL_MAX));
+                }
+                again[at] = tide_malloc(SIZE);
+                require(again[at] == blocks[at] || seen.live_count > 0);
+            } else {
+                again[count++] = next;
+            }
+        }
+        for (size_t i = 0; i < count; i++) {
+            tide_free(again[i]);
+        }
+        require_eq(seen.live_count, 0);
+    }
+    stop();
+}
+
 /* A bin in balance may go long without a look, and takes too much then: that goes home. */
 static void
 test_what_a_bin_took_too_many_of_goes_home(void **state)
@@ -552,6 +617,7 @@ main(void)
         cmocka_unit_test(test_aligned_and_zeroed_blocks_are_sampled),
         cmocka_unit_test(test_samples_outlive_sampling),
         cmocka_unit_test(test_errors_in_sampled_blocks_are_told),
+        cmocka_unit_test(test_a_drawn_block_stands_in_for_its_sample),
         cmocka_unit_test(test_what_a_bin_took_too_many_of_goes_home),
     };
 
