@@ -542,43 +542,43 @@ take_batch_again(void *blocks[BATCH], void *again[BATCH], size_t size)
     return count;
 }
 
-/* Others come and go in the order that they would have without the sample; the block that was drawn
- * comes when the sample is gone, be it by free or realloc. */
+/* While a sample lives the drawn block is not handed out, and others come in the order that they
+ * would have; when it is gone, by free or by realloc, the drawn block comes. Unless just then there
+ * was a look at the bin: not one time in four. */
 static void
 test_a_drawn_block_stands_in_for_its_sample(void **state)
 {
     enum { SIZE = 80, TIMES = 40 };
     void *blocks[BATCH], *again[BATCH];
-    unsigned times = 0;
+    unsigned samples = 0;
+    unsigned as_expected = 0;
 
     (void)state;
     start(RATE);
-    while (times < TIMES) {
+    while (samples < TIMES) {
         size_t count = take_batch_again(blocks, again, SIZE);
         size_t at = count - 1;
 
         if (count < BATCH && seen.live_count == 1 && seen.live[0] == again[at]) {
             void *next = tide_malloc(SIZE);
+            bool in_order = next == blocks[at + 1];
 
-            if (seen.live_count == 1) {
-                require(next == blocks[at + 1]);
-                tide_free(next);
-                if (times++ % 2 == 0) {
-                    tide_free(again[at]);
-                } else {
-                    tide_free(tide_realloc(again[at], TIDE_SMALL_MAX));
-                }
-                again[at] = tide_malloc(SIZE);
-                require(again[at] == blocks[at] || seen.live_count > 0);
+            require(next != blocks[at]);
+            tide_free(next);
+            if (samples++ % 2 == 0) {
+                tide_free(again[at]);
             } else {
-                again[count++] = next;
+                tide_free(tide_realloc(again[at], TIDE_SMALL_MAX));
             }
+            again[at] = tide_malloc(SIZE);
+            as_expected += in_order && again[at] == blocks[at];
         }
         for (size_t i = 0; i < count; i++) {
             tide_free(again[i]);
         }
         require_eq(seen.live_count, 0);
     }
+    require_ge(as_expected, TIMES * 3 / 4);
     stop();
 }
 
